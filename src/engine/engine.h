@@ -37,6 +37,9 @@ enum engine_op {
 
 #define ENGINE_IO_SECURE (1u << 0) /* DISCARD: the old bytes must be beyond recovery */
 
+#define ENGINE_OPEN_READ_ONLY (1u << 0) /* no descriptor may be able to write */
+#define ENGINE_OPEN_SHARED    (1u << 1) /* others may write too: take and respect no locks */
+
 /* What the engine can do and what shape its storage has. Filled by open(). */
 struct engine_info {
     uint64_t size_bytes;          /* a multiple of 512 */
@@ -94,13 +97,14 @@ struct engine_channel; /* likewise */
 struct engine_ops {
     const char *name; /* "uring" */
 
-    /* Opens target for reading, and for writing unless read_only (then no descriptor can write).
-     * Flushes and invalidates the page cache of a device or file that is served with O_DIRECT, so
-     * that neither side sees the other's stale pages. Refuses, with one line in err that says what
-     * to do: what does not exist, may not be opened, is neither a regular file nor a block device,
-     * is empty, or has a size that is not a multiple of 512.
-     * On success *desc owns its descriptors. Blocking; daemon's side. */
-    int (*open)(const char *target, bool read_only, struct engine_desc *desc, struct errmsg *err);
+    /* Opens target for reading, and for writing unless ENGINE_OPEN_READ_ONLY (then no descriptor
+     * can write). Flushes and invalidates the page cache of what is served with O_DIRECT, so that
+     * neither side sees the other's stale pages. Refuses, with one line in err that says what to
+     * do: what does not exist, may not be opened, is neither a regular file nor a block device, is
+     * empty, has a size that is not a multiple of 512, or is in use (mounted, or locked by another
+     * writer) unless ENGINE_OPEN_SHARED. On success *desc owns its descriptors. Blocking; daemon's
+     * side. */
+    int (*open)(const char *target, unsigned flags, struct engine_desc *desc, struct errmsg *err);
 
     /* Takes over the descriptors of *desc whether it succeeds or not (checks that each is what it
      * should be: a descriptor is input too). Worker's side. */
