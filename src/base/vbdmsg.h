@@ -27,15 +27,16 @@
 
 #include "base/error.h"
 
-#define VBD_MSG_MAGIC       0x76626d31u /* "vbm1" */
-#define VBD_MSG_VERSION     1u
-#define VBD_SOCKET_FD       3 /* the worker's end */
-#define VBD_RINGS_MAX       64
-#define VBD_REFS_MAX        16
-#define VBD_HV_SPEC_MAX     128
-#define VBD_NAME_MAX        32
-#define VBD_ENGINE_DESC_MAX 512 /* bytes of a struct engine_desc (engine/engine.h), checked there  \
-                                 */
+#define VBD_MSG_MAGIC   0x76626d31u /* "vbm1" */
+#define VBD_MSG_VERSION 1u
+#define VBD_SOCKET_FD   3 /* the worker's end */
+#define VBD_RINGS_MAX   64
+#define VBD_REFS_MAX    16
+#define VBD_HV_SPEC_MAX 128
+#define VBD_NAME_MAX    32
+#define VBD_ENGINE_DESC_MAX                                                                        \
+    512 /* bytes of a struct engine_desc (engine/engine.h), checked there                          \
+         */
 
 enum vbd_msg_type {
     VBD_SETUP = 1,
