@@ -91,13 +91,11 @@ int ioctx_enter(struct ioctx *ctx, bool wait, uint64_t timeout_ns)
     if (ioctx_ready(ctx))
         wait = false;
     if (!wait) {
-        if (!queued && !(deferred(ctx) || kernel_has_work(ctx)))
+        if (!queued && !kernel_has_work(ctx))
             return 0;
         ctx->enters++;
-        /* With deferred task work a submission alone does not run it: ask for events, wait for
-         * none. */
-        ret = deferred(ctx) ? io_uring_submit_and_get_events(&ctx->uring)
-                            : io_uring_submit(&ctx->uring);
+        /* A submission alone does not run deferred task work: ask for events, wait for none. */
+        ret = io_uring_submit_and_get_events(&ctx->uring);
     } else {
         struct io_uring_cqe *cqe;
         struct __kernel_timespec ts = {.tv_sec = (long long)(timeout_ns / 1000000000u),
