@@ -24,7 +24,8 @@ enum xenbus_state {
 
 enum state_action {
     ACT_NONE,     /* nothing to do */
-    ACT_INITWAIT, /* (re)publish the transport limits and go to InitWait: first probe, or kexec */
+    ACT_INITWAIT, /* drop an old connection if there is one, (re)publish the transport limits and go
+                     to InitWait: first probe, or a guest that began anew (kexec) */
     ACT_CONNECT,  /* drop an old connection if there is one, read the frontend's nodes, connect the
                      rings; waits in place if the storage is not there yet */
     ACT_CLOSING,  /* go to Closing: stop taking requests, finish those taken */
@@ -33,7 +34,12 @@ enum state_action {
     ACT_FATAL, /* the frontend's state is not one it may be in: error node, then as CLOSING */
 };
 
-/* ours and theirs are checked: out of range is ACT_FATAL. */
+/* ours and theirs are checked: out of range is ACT_FATAL.
+ *
+ * Ask when theirs, ours (the toolstack may write it) or `online` has changed. ACT_INITWAIT from
+ * Closing is for a change of theirs with online=1 only: a disk we gave up while the frontend waited
+ * in Initialising stays in Closing. Every action may come again: a state that is there already is
+ * not written again, or our own watch would never rest. */
 enum state_action state_action(enum xenbus_state ours, enum xenbus_state theirs);
 
 /* "Connected"; "state 42?" is never needed: out of range gives "invalid". */
