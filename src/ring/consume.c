@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From the shared ring to private, checked requests. Each slot is copied once; nothing here looks
+ * at guest memory again (XSA-155). Thread: the ring's.
+ */
+#include "ring/internal.h"
+
+#include "base/barrier.h"
+
+static void count_accepted(struct stats_ring *st, const struct blkif_checked *c)
+{
+    switch (c->kind) {
+    case KIND_READ:
+        counter_add(&st->rd_req, 1);
+        counter_add(&st->rd_sect, c->sectors);
+        break;
+    case KIND_WRITE:
+        counter_add(&st->wr_req, 1);
+        counter_add(&st->wr_sect, c->sectors);
+        break;
+    case KIND_FLUSH:
+    case KIND_BARRIER:
+        counter_add(&st->f_req, 1);
+        counter_add(&st->wr_sect, c->sectors);
+        break;
+    case KIND_DISCARD:
+        counter_add(&st->ds_req, 1);
+        break;
+    }
+}
+
+static void take_one(struct ring *ring, struct ring_request *req)
+{
+    unsigned char slot[BLKIF_SLOT_BYTES_X86_64];
+
+    blkif_ring_consume(&ring->back, slot);
+    blkif_request_decode(ring->config.abi, slot, &req->raw);
+    ring->inflight++;
+    req->ring = ring;
+    req->status = BLKIF_RSP_OKAY;
+    req->copies = 0;
+    req->iovcnt = 0;
+    req->checked.nr_segments = 0;
+    enum blkif_refusal why = blkif_check_request(&req->raw, &ring->config.limits, &req->checked);
+    if (why) {
+        ring_refuse(ring, req, why);
+        return;
+    }
+    count_accepted(ring->config.stats, &req->checked);
+    if (req->checked.kind == KIND_BARRIER)
+        ring->barrier = true;
+    grants_map(ring, req);
+    ring_plan(req);
+    request_list_add(&ring->mapped, req);
+}
+
+void ring_consume(struct ring *ring)
+{
+    struct stats_ring *st = ring->config.stats;
+    int pending = blkif_ring_pending(&ring->back);
+
+    if (pending < 0) {
+        ring_halt(ring, RING_HALT_OVERFLOW);
+        return;
+    }
+    int taken = 0;
+    while (taken < pending && !ring->barrier) {
+        struct ring_request *req = cache_take(ring->requests);
+        if (!req) {
+            /* No event will come for what stays in the ring: the next completion looks again. */
+            counter_add(&st->oo_req, 1);
+            break;
+        }
+        take_one(ring, req);
+        taken++;
+    }
+    WRITE_ONCE(st->inflight, ring->inflight);
+    grants_copy_in(ring);
+    struct ring_request *req = request_list_take_all(&ring->mapped);
+    while (req) {
+        struct ring_request *next = req->next;
+        ring_submit(ring, req);
+        req = next;
+    }
+}

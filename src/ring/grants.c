@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a request's bytes are: in pages of the guest that stay mapped (persistent grants), else in
+ * this process with a grant copy before a write or after a read. Copies of a whole pass are one
+ * call.
+ *
+ * A gref that cannot be mapped is copied; only a copy that fails too fails its request. That
+ * answers a read-only grant as it should be (fine for WRITE, ERROR for READ) and a full grant table
+ * as well.
+ *
+ * Thread: the ring's.
+ */
+#include "ring/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/barrier.h"
+
+static uint32_t hash_gref(uint32_t gref)
+{
+    return gref * 2654435761u; /* Knuth's multiplicative hash: grefs come in runs */
+}
+
+static int table_open(struct grant_table *t, uint32_t max)
+{
+    uint32_t slots = 16;
+
+    while (slots < max * 2)
+        slots *= 2;
+    t->slot = calloc(slots, sizeof(*t->slot));
+    if (!t->slot)
+        return -ENOMEM;
+    t->mask = slots - 1;
+    t->max = max;
+    t->count = 0;
+    return cache_create("grant", sizeof(struct grant), sizeof(void *), max, NULL, &t->cache);
+}
+
+int grants_open(struct ring *ring)
+{
+    size_t segs = (size_t)ring->back.entries * RING_SEGS_MAX;
+
+    ring->copies = calloc(segs, sizeof(*ring->copies));
+    if (!ring->copies)
+        return -ENOMEM;
+    /* Address space only: a page of it is touched, and then kept, when a copy first needs it. */
+    ring->bounce = mmap(NULL, segs * HV_PAGE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ring->bounce == MAP_FAILED) {
+        ring->bounce = NULL;
+        return -ENOMEM;
+    }
+    if (!ring->config.persistent || !ring->config.persistent_max)
+        return 0;
+    return table_open(&ring->grants, ring->config.persistent_max);
+}
+
+void grants_close(struct ring *ring)
+{
+    struct grant_table *t = &ring->grants;
+
+    for (uint32_t i = 0; t->slot && i <= t->mask; i++) {
+        if (!t->slot[i])
+            continue;
+        hv_gnttab_unmap(ring->gnttab, t->slot[i]->page, 1);
+        cache_give(t->cache, t->slot[i]);
+    }
+    WRITE_ONCE(ring->config.stats->persistent, 0);
+    free(t->slot);
+    t->slot = NULL;
+    cache_destroy(t->cache);
+    t->cache = NULL;
+    free(ring->copies);
+    ring->copies = NULL;
+    if (ring->bounce)
+        munmap(ring->bounce, (size_t)ring->back.entries * RING_SEGS_MAX * HV_PAGE);
+    ring->bounce = NULL;
+}
+
+/* Maps gref for good, into the free slot. NULL: it must be copied. */
+static struct grant *grant_add(struct ring *ring, struct grant **slot, uint32_t gref)
+{
+    struct grant_table *t = &ring->grants;
+    void *page;
+
+    if (t->count == t->max)
+        return NULL;
+    if (hv_gnttab_map(ring->gnttab, &gref, 1, PROT_READ | PROT_WRITE, &page))
+        return NULL;
+    struct grant *g = cache_take(t->cache);
+    *g = (struct grant){.page = page, .gref = gref};
+    *slot = g;
+    t->count++;
+    counter_add(&ring->config.stats->mapped, 1);
+    WRITE_ONCE(ring->config.stats->persistent, t->count);
+    return g;
+}
+
+/* The mapped page of gref, taken for this request; NULL if there is none to be had. */
+static struct grant *grant_take(struct ring *ring, uint32_t gref)
+{
+    struct grant_table *t = &ring->grants;
+
+    if (!t->slot)
+        return NULL;
+    uint32_t i = hash_gref(gref) & t->mask;
+    while (t->slot[i] && t->slot[i]->gref != gref)
+        i = (i + 1) & t->mask;
+    struct grant *g = t->slot[i];
+    if (!g)
+        g = grant_add(ring, &t->slot[i], gref);
+    if (!g || g->busy)
+        return NULL;
+    g->busy = true;
+    return g;
+}
+
+static void iov_append(struct ring_request *req, void *addr, size_t len)
+{
+    if (req->iovcnt) {
+        struct iovec *last = &req->iov[req->iovcnt - 1];
+        if ((unsigned char *)last->iov_base + last->iov_len == addr) {
+            last->iov_len += len;
+            counter_add(&req->ring->config.stats->merged, 1);
+            return;
+        }
+    }
+    req->iov[req->iovcnt++] = (struct iovec){.iov_base = addr, .iov_len = len};
+}
+
+static unsigned char *bounce_of(struct ring *ring, struct ring_request *req)
+{
+    /* The cache never grows, so each of its objects gets its part once and keeps it. */
+    if (!req->bounce)
+        req->bounce = ring->bounce + (size_t)ring->bounce_taken++ * RING_SEGS_MAX * HV_PAGE;
+    return req->bounce;
+}
+
+void grants_map(struct ring *ring, struct ring_request *req)
+{
+    unsigned char *bounce = bounce_of(ring, req);
+
+    for (unsigned i = 0; i < req->checked.nr_segments; i++) {
+        const struct blkif_segment *from = &req->raw.seg[i];
+        struct ring_seg *seg = &req->seg[i];
+        seg->gref = from->gref;
+        seg->offset = (uint16_t)(from->first_sect * BLKIF_SECTOR);
+        seg->len = (uint16_t)((from->last_sect - from->first_sect + 1) * BLKIF_SECTOR);
+        seg->grant = grant_take(ring, seg->gref);
+        if (seg->grant) {
+            seg->addr = (unsigned char *)seg->grant->page + seg->offset;
+        } else {
+            /* Packed without gaps, so that bounced neighbours become one transfer. */
+            seg->addr = bounce;
+            bounce += seg->len;
+            req->copies++;
+        }
+        iov_append(req, seg->addr, seg->len);
+    }
+}
+
+static bool wants_copy_in(const struct ring_request *req)
+{
+    return req->copies && req->checked.kind != KIND_READ;
+}
+
+static bool wants_copy_out(const struct ring_request *req)
+{
+    return req->copies && req->checked.kind == KIND_READ && req->status == BLKIF_RSP_OKAY;
+}
+
+static uint32_t list_copies(const struct ring_request *req, struct hv_copy *ops, bool to_guest)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < req->checked.nr_segments; i++) {
+        const struct ring_seg *seg = &req->seg[i];
+        if (seg->grant)
+            continue;
+        ops[n++] = (struct hv_copy){.local = seg->addr,
+                                    .ref = seg->gref,
+                                    .offset = seg->offset,
+                                    .len = seg->len,
+                                    .to_guest = to_guest,
+                                    .status = -1};
+    }
+    return n;
+}
+
+static bool copies_ok(const struct hv_copy *ops, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (ops[i].status != 0)
+            return false;
+    return true;
+}
+
+/* Copies for every request of the list that wants it, in one call. A call that fails as a whole
+ * copied nothing, whatever the statuses say. */
+static void copy_list(struct ring *ring, struct ring_request *head,
+                      bool (*wants)(const struct ring_request *), bool to_guest)
+{
+    uint32_t n = 0;
+
+    for (struct ring_request *req = head; req; req = req->next)
+        if (wants(req))
+            n += list_copies(req, ring->copies + n, to_guest);
+    if (!n)
+        return;
+    int err = hv_gnttab_copy(ring->gnttab, ring->copies, n);
+    counter_add(&ring->config.stats->copied, n);
+    struct hv_copy *op = ring->copies;
+    for (struct ring_request *req = head; req; req = req->next) {
+        if (!wants(req))
+            continue;
+        uint32_t count = req->copies;
+        if (err || !copies_ok(op, count)) {
+            req->status = BLKIF_RSP_ERROR;
+            counter_add(&ring->config.stats->refused, 1);
+            if (log_limit_ok(&ring->log_limit))
+                log_warn("ring %u: a request's grants cannot be copied: answered with an error",
+                         ring->config.index);
+        }
+        op += count;
+    }
+}
+
+void grants_copy_in(struct ring *ring)
+{
+    copy_list(ring, ring->mapped.head, wants_copy_in, false);
+}
+
+void grants_copy_out(struct ring *ring)
+{
+    copy_list(ring, ring->done.head, wants_copy_out, true);
+}
+
+void grants_release(struct ring *ring, struct ring_request *req)
+{
+    for (unsigned i = 0; i < req->checked.nr_segments; i++)
+        if (req->seg[i].grant)
+            req->seg[i].grant->busy = false;
+    (void)ring;
+}

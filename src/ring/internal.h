@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the stages of a ring share. Order of the declarations: the order of a request's way.
+ *
+ * Threads: all of it belongs to the ring's thread while that runs, before and after to the worker's
+ * control thread.
+ */
+#ifndef RING_INTERNAL_H
+#define RING_INTERNAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "base/cache.h"
+#include "base/ioctx.h"
+#include "base/log.h"
+#include "blkif/request.h"
+#include "blkif/ring.h"
+#include "ring/ring.h"
+
+#define RING_SEGS_MAX  BLKIF_SEGS_PER_REQUEST
+#define RING_STEPS_MAX 3 /* flush, write, flush: a barrier with data */
+
+/* A grant that stays mapped from its first use on, read-write, whatever the direction (rule 15). */
+struct grant {
+    void *page;
+    uint32_t gref;
+    bool busy; /* one request uses it now; another that names the same gref copies instead */
+};
+
+/* Where one segment's bytes are while its request is in flight. */
+struct ring_seg {
+    struct grant *grant; /* NULL: the bytes go through this request's bounce area by grant copy */
+    void *addr;          /* first byte of the data, here */
+    uint32_t gref;
+    uint16_t offset; /* bytes into the granted page */
+    uint16_t len;    /* bytes */
+};
+
+struct ring_request {
+    struct engine_io io;
+    struct ring *ring;
+    struct ring_request *next; /* on one list at a time */
+    struct blkif_request raw;  /* the private copy of the slot */
+    struct blkif_checked checked;
+    enum engine_op steps[RING_STEPS_MAX];
+    uint8_t nr_steps, step;
+    int16_t status;  /* BLKIF_RSP_* */
+    uint16_t copies; /* segments without a mapped grant */
+    struct ring_seg seg[RING_SEGS_MAX];
+    struct iovec iov[RING_SEGS_MAX];
+    unsigned iovcnt;
+    unsigned char *bounce; /* RING_SEGS_MAX pages of its own, for ever; not touched until used */
+};
+
+struct request_list {
+    struct ring_request *head, **tail;
+};
+
+struct grant_table {
+    struct cache *cache;
+    struct grant **slot; /* open addressing, at most half full; key: gref */
+    uint32_t mask;
+    uint32_t max, count;
+};
+
+struct ring {
+    struct ring_config config;
+    struct blkif_ring back;
+    struct hv_gnttab *gnttab;
+    struct hv_evtchn *evtchn;
+    void *shared;
+    struct grant_table grants;
+    struct hv_copy *copies; /* room for every segment of a full ring */
+    unsigned char *bounce;  /* address space for every segment of a full ring */
+    unsigned bounce_taken;  /* requests that have their part of it */
+    struct cache *requests;
+
+    struct ioctx io;
+    struct engine_channel *channel;
+    struct ioctx_op event_op, stop_op;
+    bool event_armed;  /* a poll on the event channel is in the io_uring */
+    bool event_masked; /* the port was read and not written back yet */
+    bool barrier;      /* a barrier was consumed and has not been answered: take nothing further */
+    struct ring_request *parked; /* that barrier, while it waits for the requests before it */
+    struct request_list mapped;  /* consumed in this pass, to be submitted at its end */
+    struct request_list done;    /* completed, to be answered at the end of this pass */
+    unsigned inflight;           /* consumed and not yet answered */
+    unsigned unpublished;        /* answered, not yet visible to the guest */
+    enum ring_halt halted;
+    struct log_limit log_limit;
+
+    pthread_t thread;
+    bool thread_started;
+    int stop_fd;   /* written by ring_stop() */
+    bool stopping; /* what the thread knows of it */
+    sem_t started;
+    int start_err;
+    struct errmsg start_why;
+};
+
+void request_list_init(struct request_list *list);
+void request_list_add(struct request_list *list, struct ring_request *req);
+struct ring_request *request_list_take_all(struct request_list *list);
+
+/* consume.c: takes what the guest has put into the ring, checks it, maps it (or answers a refusal)
+ * and submits it. True if it took anything. Halts the ring when its indices are impossible. */
+void ring_consume(struct ring *ring);
+
+/* grants.c */
+int grants_open(struct ring *ring);
+void grants_close(struct ring *ring);
+/* Gives each segment of req an address: its persistently mapped page, else its place in the bounce
+ * area. */
+void grants_map(struct ring *ring, struct ring_request *req);
+/* Fetches the data of all bounced segments of the requests on ring->mapped that write; one call for
+ * the pass. A request whose copy failed gets status ERROR. */
+void grants_copy_in(struct ring *ring);
+/* Delivers the data of all bounced segments of the successful reads on ring->done, likewise. */
+void grants_copy_out(struct ring *ring);
+/* The request no longer uses its pages. */
+void grants_release(struct ring *ring, struct ring_request *req);
+
+/* submit.c */
+void ring_plan(struct ring_request *req); /* the storage steps that make up the request */
+void ring_submit(struct ring *ring, struct ring_request *req);
+
+/* complete.c: engine_io.done of every request. */
+void ring_complete(struct engine_io *io, int result);
+
+/* respond.c */
+void ring_refuse(struct ring *ring, struct ring_request *req, enum blkif_refusal why);
+void ring_answer_done(struct ring *ring); /* everything on ring->done */
+void ring_publish(struct ring *ring);     /* one publish, at most one notify */
+
+/* schedule.c */
+void *ring_thread(void *ring);
+void ring_halt(struct ring *ring, enum ring_halt why);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A ring's life: map and bind, start its thread, end it, unmap and unbind. Thread: the worker's
+ * control thread.
+ */
+#include "ring/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void request_list_init(struct request_list *list)
+{
+    list->head = NULL;
+    list->tail = &list->head;
+}
+
+void request_list_add(struct request_list *list, struct ring_request *req)
+{
+    req->next = NULL;
+    *list->tail = req;
+    list->tail = &req->next;
+}
+
+struct ring_request *request_list_take_all(struct request_list *list)
+{
+    struct ring_request *head = list->head;
+
+    request_list_init(list);
+    return head;
+}
+
+/* Pages of the ring, the persistent grants, and one to spare for a request in the making. */
+static uint32_t max_grants(const struct ring_config *c)
+{
+    return c->nr_refs + (c->persistent ? c->persistent_max : 0) + 1;
+}
+
+static int attach(struct ring *ring, struct errmsg *err)
+{
+    const struct ring_config *c = &ring->config;
+    int ret = hv_gnttab_open(c->hv, c->domid, max_grants(c), &ring->gnttab);
+
+    if (ret)
+        return errmsg_set(err, ret, "cannot use the grant table: %s", strerror(-ret));
+    ret = hv_gnttab_map(ring->gnttab, c->refs, c->nr_refs, PROT_READ | PROT_WRITE, &ring->shared);
+    if (ret)
+        return errmsg_set(err, ret, "cannot map the ring of the guest (ring-ref %u%s): %s",
+                          c->refs[0], c->nr_refs > 1 ? " and following" : "", strerror(-ret));
+    blkif_ring_attach(&ring->back, ring->shared, c->abi, c->nr_refs);
+    ret = hv_evtchn_bind(c->hv, c->domid, c->port, &ring->evtchn);
+    if (ret)
+        return errmsg_set(err, ret, "cannot bind the guest's event-channel %u: %s", c->port,
+                          strerror(-ret));
+    return 0;
+}
+
+static int allocate(struct ring *ring, struct errmsg *err)
+{
+    int ret = grants_open(ring);
+
+    if (!ret)
+        ret = cache_create("request", sizeof(struct ring_request), 0, ring->back.entries, NULL,
+                           &ring->requests);
+    if (ret == -ENOSPC)
+        return errmsg_set(err, ret, "too many object caches in one worker");
+    if (ret)
+        return errmsg_set(err, ret, "no memory for ring %u", ring->config.index);
+    ring->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (ring->stop_fd < 0)
+        return errmsg_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
+    return 0;
+}
+
+static int launch(struct ring *ring, struct errmsg *err)
+{
+    int ret = -pthread_create(&ring->thread, NULL, ring_thread, ring);
+
+    if (ret)
+        return errmsg_set(err, ret, "cannot start the thread of ring %u: %s", ring->config.index,
+                          strerror(-ret));
+    ring->thread_started = true;
+    while (sem_wait(&ring->started) && errno == EINTR)
+        ;
+    if (ring->start_err)
+        return errmsg_set(err, ring->start_err, "%s", ring->start_why.text);
+    return 0;
+}
+
+int ring_start(const struct ring_config *config, struct ring **out, struct errmsg *err)
+{
+    struct ring *ring = aligned_alloc(64, (sizeof(*ring) + 63) & ~(size_t)63);
+
+    if (!ring)
+        return errmsg_set(err, -ENOMEM, "no memory for ring %u", config->index);
+    memset(ring, 0, sizeof(*ring));
+    ring->config = *config;
+    ring->stop_fd = -1;
+    request_list_init(&ring->mapped);
+    request_list_init(&ring->done);
+    sem_init(&ring->started, 0, 0);
+    int ret = attach(ring, err);
+    if (!ret)
+        ret = allocate(ring, err);
+    if (!ret)
+        ret = launch(ring, err);
+    if (ret) {
+        ring_destroy(ring);
+        return ret;
+    }
+    *out = ring;
+    return 0;
+}
+
+void ring_stop(struct ring *ring)
+{
+    uint64_t one = 1;
+
+    /* An eventfd takes this without blocking; the thread polls it. */
+    if (write(ring->stop_fd, &one, sizeof(one)) < 0)
+        log_error("ring %u: cannot be told to stop", ring->config.index);
+}
+
+void ring_destroy(struct ring *ring)
+{
+    if (ring->thread_started)
+        pthread_join(ring->thread, NULL);
+    if (ring->gnttab)
+        grants_close(ring);
+    cache_destroy(ring->requests);
+    if (ring->evtchn)
+        hv_evtchn_close(ring->evtchn);
+    if (ring->shared)
+        hv_gnttab_unmap(ring->gnttab, ring->shared, ring->config.nr_refs);
+    if (ring->gnttab)
+        hv_gnttab_close(ring->gnttab);
+    if (ring->stop_fd >= 0)
+        close(ring->stop_fd);
+    sem_destroy(&ring->started);
+    free(ring);
+}

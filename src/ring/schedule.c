@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A ring's thread: what xen_blkif_schedule() is to the kernel driver. One pass answers what has
+ * completed, takes what is new, publishes once; then it sleeps in its io_uring, where the event
+ * channel, the stop request and the storage all arrive. An idle ring is not woken at all.
+ *
+ * Thread: the ring's.
+ */
+#include "ring/internal.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/barrier.h"
+
+/* Submission slots: a request is one I/O at a time, plus the two polls. */
+#define RING_EXTRA_SQES 8
+
+void ring_halt(struct ring *ring, enum ring_halt why)
+{
+    if (ring->halted)
+        return;
+    ring->halted = why;
+    WRITE_ONCE(ring->config.stats->halted, why);
+    log_error("ring %u stopped for good: %s", ring->config.index,
+              why == RING_HALT_OVERFLOW ? "the guest's request index is impossible"
+                                        : "its io_uring or event channel failed");
+    uint64_t one = 1;
+    if (write(ring->config.halt_fd, &one, sizeof(one)) < 0)
+        log_error("ring %u: cannot tell the control thread", ring->config.index);
+}
+
+static void on_event(struct ioctx_op *op, int res)
+{
+    struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, event_op));
+
+    ring->event_armed = false;
+    if (res < 0)
+        return;
+    int pending = hv_evtchn_pending(ring->evtchn);
+    if (pending < 0) {
+        ring_halt(ring, RING_HALT_IO);
+        return;
+    }
+    if (pending) {
+        ring->event_masked = true;
+        counter_add(&ring->config.stats->wakeups, 1);
+        if (blkif_ring_pending(&ring->back) == 0)
+            counter_add(&ring->config.stats->empty_wakeups, 1);
+    }
+}
+
+static void on_stop(struct ioctx_op *op, int res)
+{
+    struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, stop_op));
+
+    (void)res;
+    ring->stopping = true;
+}
+
+static void arm_poll(struct ring *ring, struct ioctx_op *op, int fd)
+{
+    struct io_uring_sqe *sqe = ioctx_sqe(&ring->io, op);
+
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+    io_uring_sqe_set_data(sqe, op); /* preparing an entry clears it in some releases of liburing */
+}
+
+/* The port is written back after the work and before the sleep (that write is the late EOI), and
+ * polled again. */
+static void listen_for_event(struct ring *ring)
+{
+    if (ring->event_masked) {
+        ring->event_masked = false;
+        if (hv_evtchn_unmask(ring->evtchn))
+            ring_halt(ring, RING_HALT_IO);
+    }
+    if (!ring->event_armed) {
+        ring->event_armed = true;
+        arm_poll(ring, &ring->event_op, hv_evtchn_fd(ring->evtchn));
+    }
+}
+
+/* The end of a pass: submits what it queued, and sleeps if nothing is left to do. As long as
+ * something has completed already, req_event stays behind and the frontend does not notify. */
+static int ring_wait(struct ring *ring)
+{
+    if (ioctx_ready(&ring->io))
+        return ioctx_enter(&ring->io, false, 0);
+    if (!ring->stopping && !ring->halted && !ring->barrier) {
+        if (blkif_ring_arm(&ring->back)) /* came in between; or broken, as the next pass will see */
+            return ioctx_enter(&ring->io, false, 0);
+        listen_for_event(ring);
+    }
+    return ioctx_enter(&ring->io, true, UINT64_MAX);
+}
+
+static void ring_pass(struct ring *ring)
+{
+    ioctx_reap(&ring->io);
+    ring_answer_done(ring);
+    if (!ring->stopping && !ring->halted)
+        ring_consume(ring);
+    ring_answer_done(ring); /* what was answered without the storage */
+    if (!ring->halted)
+        ring_publish(ring);
+    WRITE_ONCE(ring->config.stats->enters, ring->io.enters);
+}
+
+static bool finished(const struct ring *ring)
+{
+    return ring->stopping && ring->inflight == 0;
+}
+
+static void ring_loop(struct ring *ring)
+{
+    arm_poll(ring, &ring->stop_op, ring->stop_fd);
+    for (;;) {
+        ring_pass(ring);
+        if (finished(ring))
+            return;
+        if (ring_wait(ring)) {
+            /* Nothing can complete any more: what is in flight stays unanswered. */
+            ring_halt(ring, RING_HALT_IO);
+            return;
+        }
+    }
+}
+
+static int ring_open_io(struct ring *ring)
+{
+    unsigned entries = ring->back.entries + RING_EXTRA_SQES;
+    unsigned sqes = 1;
+
+    while (sqes < entries)
+        sqes *= 2;
+    int err = ioctx_open(&ring->io, sqes, &ring->start_why);
+    if (err)
+        return err;
+    err = engine_ops_of(ring->config.engine)
+              ->channel_open(ring->config.engine, &ring->io, ring->back.entries, &ring->channel);
+    if (err) {
+        ioctx_close(&ring->io);
+        return errmsg_set(&ring->start_why, err, "cannot open the storage for ring %u",
+                          ring->config.index);
+    }
+    return 0;
+}
+
+void *ring_thread(void *arg)
+{
+    struct ring *ring = arg;
+
+    pthread_setname_np(pthread_self(), ring->config.thread_name);
+    ring->event_op.done = on_event;
+    ring->stop_op.done = on_stop;
+    /* The io_uring belongs to the thread that makes it. */
+    ring->start_err = ring_open_io(ring);
+    int err = ring->start_err;
+    sem_post(&ring->started);
+    if (err)
+        return NULL;
+    WRITE_ONCE(ring->config.stats->tid, (uint64_t)syscall(SYS_gettid));
+    ring_loop(ring);
+    engine_ops_of(ring->config.engine)->channel_close(ring->channel);
+    ioctx_close(&ring->io);
+    WRITE_ONCE(ring->config.stats->tid, 0);
+    return NULL;
+}
