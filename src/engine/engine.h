@@ -45,8 +45,9 @@ struct engine_info {
     uint64_t size_bytes;          /* a multiple of 512 */
     uint32_t logical_block;       /* bytes: 512 or 4096; smallest unit of I/O */
     uint32_t physical_block;      /* bytes; for the guest's information */
-    uint32_t memory_align;        /* bytes: iov bases and lengths that are not multiples of it are
-                                     bounced by the engine itself; for information */
+    uint32_t memory_align;        /* bytes: iov bases that are not multiples of it, and lengths
+                                     that are not multiples of logical_block, are bounced by the
+                                     engine itself; for information */
     uint32_t discard_granularity; /* bytes; 0 with can_discard false */
     uint32_t discard_alignment;   /* bytes */
     bool read_only;               /* the descriptors themselves refuse writing */
@@ -83,9 +84,9 @@ struct engine_io {
     /* For the engine while the I/O is in flight. */
     struct {
         struct ioctx_op op;
-        struct iovec *iov_left;
-        void *bounce;
+        struct engine_io *next;
         void *channel;
+        void *bounce;
         uint64_t done_bytes;
         uint64_t word[4];
     } priv;
