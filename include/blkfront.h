@@ -32,7 +32,9 @@ struct blkfront_options {
     bool no_persistent;   /* do not offer feature-persistent */
     bool no_indirect;     /* do not use indirect requests */
     bool poll;            /* spin for completions instead of sleeping */
-    uint32_t timeout_ms;  /* for the backend to connect; 0 means 10 000 */
+    bool end_grants;     /* grant each request its own pages and end them when it is answered: slow;
+                          * shows a backend that answers while it still maps. No persistent grants */
+    uint32_t timeout_ms; /* for the backend to connect; 0 means 10 000 */
 };
 
 /* What was negotiated. */
@@ -68,8 +70,11 @@ struct blkfront_io {
     enum blkfront_op op;
     uint64_t sector;
     uint64_t nr_sectors; /* READ, WRITE: at most blkfront_max_sectors() */
-    void *buf;           /* READ, WRITE: nr_sectors * 512 bytes; copied to and from granted pages */
-    /* status: 0, -EIO (the backend said error) or -EOPNOTSUPP. Runs inside blkfront_poll(). */
+    void *buf;           /* READ, WRITE: nr_sectors * 512 bytes; copied to and from granted pages.
+                          * NULL: nothing is copied and the granted pages hold whatever they held
+                          * (for benchmarks). FLUSH, BARRIER: as a write, or nr_sectors 0 */
+    /* status: 0, -EIO (the backend said error, or is gone) or -EOPNOTSUPP. Runs inside
+     * blkfront_poll() or blkfront_close(); may submit again. */
     void (*done)(struct blkfront_io *io, int status);
     void *user;
     struct blkfront_io *next; /* the library's while in flight */
@@ -81,14 +86,29 @@ uint32_t blkfront_max_sectors(const struct blkfront *bf);
  * Requests become visible to the backend at the next blkfront_kick(). */
 int blkfront_submit(struct blkfront *bf, uint32_t queue, struct blkfront_io *io);
 void blkfront_kick(struct blkfront *bf, uint32_t queue);
-/* Completes what has been answered; with wait_ms != 0 waits that long (-1: for ever) for at least
- * one. Returns how many, or -EPROTO when the backend broke the protocol (unknown id, wrong
- * operation, response without a request). */
+/* Completes what has been answered; with wait_ms != 0 waits that long (-1: for ever, but not when
+ * nothing is in flight) for at least one. Returns how many, or -EPROTO when the backend broke the
+ * protocol (unknown id, wrong operation, response without a request): the queue is then dead, what
+ * was in flight is completed with -EIO, and blkfront_error() says what happened. */
 int blkfront_poll(struct blkfront *bf, uint32_t queue, int wait_ms);
-/* Readable when the queue's event channel fired (not in poll mode). */
+uint32_t blkfront_in_flight(const struct blkfront *bf, uint32_t queue);
+/* Readable when the queue's event channel fired (not in poll mode). Level triggered: call
+ * blkfront_poll(bf, queue, 0) until it returns 0. */
 int blkfront_fd(const struct blkfront *bf, uint32_t queue);
+/* One line about the -EPROTO of this queue; "" when there was none. */
+const char *blkfront_error(const struct blkfront *bf, uint32_t queue);
 
-/* Whole transfers of any length, split as the ring demands; queue 0; they block. */
+/* Looks at what the backend has written to the store since the last call; never blocks for long.
+ * 0: nothing that matters; 1: the disk has a new size (blkfront_get_info() tells); -ENOTCONN: the
+ * backend is closing or gone: fail what is in flight with blkfront_fail() and close. */
+int blkfront_events(struct blkfront *bf);
+/* Readable when blkfront_events() may have something. */
+int blkfront_events_fd(const struct blkfront *bf);
+/* Completes what is in flight on the queue with -EIO. Nothing can be submitted to it afterwards. */
+void blkfront_fail(struct blkfront *bf, uint32_t queue);
+
+/* Whole transfers of any length, split as the ring demands; queue 0, which must be idle; they
+ * block. 0, -EIO, -EOPNOTSUPP, -EPROTO, or -ENOTCONN when the backend went away. */
 int blkfront_read(struct blkfront *bf, uint64_t sector, uint64_t nr_sectors, void *buf);
 int blkfront_write(struct blkfront *bf, uint64_t sector, uint64_t nr_sectors, const void *buf);
 int blkfront_flush(struct blkfront *bf);
