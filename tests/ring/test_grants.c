@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Grants that are bad, foreign, read-only, shared between segments, out of supply: only the request
+ * concerned fails, and nothing stays mapped.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "guest.h"
+
+#define DISK_BYTES (1u << 20)
+
+static void cap_of_four(struct ring_config *c)
+{
+    c->persistent_max = 4;
+}
+
+/* XSA-71, XSA-365 and their kin: each of the 2^11 patterns of good and bad grants. */
+static void every_pattern_of_bad_grants(void **state)
+{
+    (void)state;
+    for (int persistent = 0; persistent < 2; persistent++) {
+        struct store *s = store_new(DISK_BYTES);
+        struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+        guest_connect(g, persistent, NULL);
+        for (unsigned pattern = 0; pattern < 1u << 11; pattern++) {
+            struct blkif_segment seg[11];
+            for (unsigned i = 0; i < 11; i++)
+                seg[i] = guest_seg(pattern >> i & 1 ? 9999 + i : 40 + i, 0, 7);
+            int want = pattern ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
+            assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, seg, 11), want);
+            assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, 0, seg, 11), want);
+        }
+        assert_int_equal(g->maps, persistent ? 1 + 11 : 1);
+        guest_free(g);
+        store_free(s);
+    }
+}
+
+static void read_only_grant(void **state)
+{
+    (void)state;
+    for (int persistent = 0; persistent < 2; persistent++) {
+        struct store *s = store_new(DISK_BYTES);
+        struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+        struct blkif_segment seg = guest_seg(40, 0, 7);
+        g->grant[40] = GRANT_RO;
+        memset(guest_page(g, 40), 0x77, 4096);
+        guest_connect(g, persistent, NULL);
+        assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_ERROR);
+        assert_int_equal(guest_page(g, 40)[0], 0x77);
+        assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, 0, &seg, 1), BLKIF_RSP_OKAY);
+        assert_int_equal(s->bytes[4095], 0x77);
+        guest_free(g);
+        store_free(s);
+    }
+}
+
+static void one_gref_in_several_segments_and_requests(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+    struct blkif_segment seg[3] = {guest_seg(40, 0, 1), guest_seg(40, 2, 3), guest_seg(40, 4, 7)};
+
+    (void)state;
+    for (unsigned i = 0; i < 4096; i++)
+        s->bytes[i] = (unsigned char)(i >> 4);
+    guest_connect(g, true, NULL);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, seg, 3), BLKIF_RSP_OKAY);
+    assert_memory_equal(guest_page(g, 40), s->bytes, 4096);
+    s->hold = true;
+    guest_rw(g, BLKIF_OP_WRITE, 1, 100, seg, 3);
+    guest_rw(g, BLKIF_OP_WRITE, 2, 200, seg, 3);
+    guest_push(g);
+    store_wait_held(s, 2);
+    store_let_go(s, 2);
+    assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+    assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+    assert_memory_equal(guest_page(g, 40), s->bytes + 100 * 512, 4096);
+    assert_memory_equal(guest_page(g, 40), s->bytes + 200 * 512, 4096);
+    assert_int_equal(g->maps, 1 + 1); /* once, though named six times */
+    guest_free(g);
+    store_free(s);
+}
+
+static void over_the_cap_is_copied(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+
+    (void)state;
+    guest_connect(g, true, cap_of_four);
+    for (unsigned i = 0; i < 100; i++) {
+        struct blkif_segment seg = guest_seg(40 + i, 0, 7);
+        memset(guest_page(g, 40 + i), (int)i, 4096);
+        assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, i * 8, &seg, 1), BLKIF_RSP_OKAY);
+        assert_int_equal(s->bytes[i * 4096 + 4095], i);
+    }
+    assert_int_equal(g->maps, 1 + 4);
+    guest_free(g);
+    store_free(s);
+}
+
+static void map_fails_for_lack_of_room(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+    struct blkif_segment seg = guest_seg(40, 0, 7);
+
+    (void)state;
+    guest_connect(g, true, NULL);
+    g->fail_map = -ENOSPC;
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, 0, &seg, 1), BLKIF_RSP_OKAY); /* copied */
+    g->fail_map = 0;
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, 0, &seg, 1), BLKIF_RSP_OKAY); /* mapped again */
+    assert_int_equal(g->maps, 1 + 1);
+    guest_free(g);
+    store_free(s);
+}
+
+static void failed_copy_call_is_total_whatever_the_statuses_say(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+    struct blkif_segment seg = guest_seg(40, 0, 7);
+
+    (void)state;
+    memset(s->bytes, 0xee, DISK_BYTES);
+    guest_connect(g, false, NULL);
+    g->fail_copy = -EFAULT;
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_WRITE, 0, &seg, 1), BLKIF_RSP_ERROR);
+    assert_int_equal(s->bytes[0], 0xee);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_ERROR);
+    g->fail_copy = 0;
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_OKAY);
+    guest_free(g);
+    store_free(s);
+}
+
+static void copies_of_a_pass_are_one_call(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+
+    (void)state;
+    guest_connect(g, false, NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        struct blkif_segment seg[2] = {guest_seg(40 + i, 0, 7), guest_seg(80 + i, 0, 7)};
+        guest_rw(g, BLKIF_OP_WRITE, i, i * 16, seg, 2);
+    }
+    guest_push(g);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+    guest_disconnect(g);
+    assert_int_equal(g->copy_calls, 1);
+    assert_int_equal(g->stats.copied, 40);
+    guest_free(g);
+    store_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pattern_of_bad_grants),
+        cmocka_unit_test(read_only_grant),
+        cmocka_unit_test(one_gref_in_several_segments_and_requests),
+        cmocka_unit_test(over_the_cap_is_copied),
+        cmocka_unit_test(map_fails_for_lack_of_room),
+        cmocka_unit_test(failed_copy_call_is_total_whatever_the_statuses_say),
+        cmocka_unit_test(copies_of_a_pass_are_one_call),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
