@@ -299,12 +299,14 @@ void guest_rw(struct guest *g, unsigned op, uint64_t id, uint64_t sector,
     if (g->abi == BLKIF_ABI_X86_32) {
         struct blkif_rw_x86_32 r = {
             .operation = (uint8_t)op, .nr_segments = (uint8_t)n, .id = id, .sector_number = sector};
-        memcpy(r.seg, seg, seg ? copy : 0);
+        if (n && seg)
+            memcpy(r.seg, seg, copy);
         memcpy(next_slot(g), &r, sizeof(r));
     } else {
         struct blkif_rw_x86_64 r = {
             .operation = (uint8_t)op, .nr_segments = (uint8_t)n, .id = id, .sector_number = sector};
-        memcpy(r.seg, seg, seg ? copy : 0);
+        if (n && seg)
+            memcpy(r.seg, seg, copy);
         memcpy(next_slot(g), &r, sizeof(r));
     }
 }
