@@ -73,8 +73,6 @@ static const char *go_direct(int fd, uint32_t block, uint32_t *memory_align)
 {
     uint32_t memory = 512, offset = block;
 
-    if (in_memory(fd))
-        return "tmpfs keeps its files in memory";
     ask_alignment(fd, &memory, &offset);
     if (memory == 0 || offset == 0)
         return "the file system has no O_DIRECT";
@@ -91,17 +89,10 @@ static const char *go_direct(int fd, uint32_t block, uint32_t *memory_align)
     return NULL;
 }
 
-static void choose_direct(int fd, uint32_t block, struct engine_info *info, bool *direct)
+static void be_buffered(struct engine_info *info, const char *why)
 {
-    const char *why_not = go_direct(fd, block, &info->memory_align);
-
-    *direct = !why_not;
-    info->logical_block = block;
-    if (why_not) {
-        info->logical_block = 512;
-        info->memory_align = 1;
-        uring_note(info, "buffered: %s", why_not);
-    }
+    info->memory_align = 1;
+    uring_note(info, "buffered: %s", why);
 }
 
 /* ---- regular files ---- */
@@ -131,7 +122,12 @@ int uring_probe_file(int fd, const struct stat *st, struct engine_info *info, bo
         info->can_write_zeroes = true;
         info->discard_granularity = block;
     }
-    choose_direct(fd, 512, info, direct);
+    info->logical_block = 512;
+    const char *why_not =
+        in_memory(fd) ? "tmpfs keeps its files in memory" : go_direct(fd, 512, &info->memory_align);
+    *direct = !why_not;
+    if (why_not)
+        be_buffered(info, why_not);
     return 0;
 }
 
@@ -205,10 +201,18 @@ int uring_probe_block(int fd, const struct stat *st, struct engine_info *info, b
     info->dev_major = major(st->st_rdev);
     info->dev_minor = minor(st->st_rdev);
     info->size_bytes = bytes;
-    info->physical_block = physical >= 512 ? physical : 512;
+    info->logical_block = logical == 4096 ? 4096 : 512;
+    info->physical_block = physical >= info->logical_block ? physical : info->logical_block;
     info->can_flush = true;
-    if (!info->read_only)
+    /* A device with blocks of another size (optical media: 2048) takes reads and writes of 512
+     * bytes through the page cache, but no ioctl on less than its own block. */
+    bool fits = logical == (int)info->logical_block;
+    if (!info->read_only && fits)
         probe_device_discard(fd, st, info);
-    choose_direct(fd, logical == 4096 ? 4096 : 512, info, direct);
+    const char *why_not = fits ? go_direct(fd, info->logical_block, &info->memory_align)
+                               : "the device has blocks of neither 512 nor 4096 bytes";
+    *direct = !why_not;
+    if (why_not)
+        be_buffered(info, why_not);
     return 0;
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See rig.h.
+ */
+#include "rig.h"
+
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+const char *const store_names[STORE_KINDS] = {
+    [STORE_FILE] = "file",        [STORE_SHM] = "tmpfs",
+    [STORE_LOOP] = "loop device", [STORE_LOOP4K] = "4K loop device",
+    [STORE_NULL] = "null",
+};
+
+static int cannot(struct store *s, const char *what)
+{
+    snprintf(s->why, sizeof(s->why), "%.100s: %s", what, strerror(errno));
+    store_remove(s);
+    return -1;
+}
+
+static int make_file(struct store *s, const char *parent)
+{
+    snprintf(s->dir, sizeof(s->dir), "%s/blkbackd-engine-XXXXXX", parent);
+    if (!mkdtemp(s->dir)) {
+        int e = errno;
+        s->dir[0] = '\0';
+        errno = e;
+        return cannot(s, parent);
+    }
+    snprintf(s->path, sizeof(s->path), "%s/disk", s->dir);
+    snprintf(s->spec, sizeof(s->spec), "uring:%s", s->path);
+    int fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, STORE_BYTES) < 0) {
+        if (fd >= 0)
+            close(fd);
+        return cannot(s, s->path);
+    }
+    close(fd);
+    return 0;
+}
+
+/* The device goes by itself when its last descriptor is closed, however this process ends. */
+static int make_loop(struct store *s, unsigned block)
+{
+    struct loop_config config = {
+        .block_size = block,
+        .info = {.lo_flags = LO_FLAGS_AUTOCLEAR},
+    };
+    char device[32];
+    int fd = -1;
+
+    if (geteuid() != 0) {
+        errno = EPERM;
+        return cannot(s, "loop devices need root");
+    }
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    if (control < 0)
+        return cannot(s, "/dev/loop-control");
+    int backing = open(s->path, O_RDWR | O_CLOEXEC);
+    config.fd = (unsigned)backing;
+    /* Another test may take the free device first. */
+    for (int tries = 0; tries < 50 && fd < 0; tries++) {
+        int n = ioctl(control, LOOP_CTL_GET_FREE);
+        if (n < 0)
+            break;
+        snprintf(device, sizeof(device), "/dev/loop%d", n);
+        fd = open(device, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
+            int e = errno;
+            close(fd);
+            fd = -1;
+            errno = e;
+            if (e != EBUSY)
+                break;
+        }
+    }
+    int e = errno;
+    close(backing);
+    close(control);
+    errno = e;
+    if (fd < 0)
+        return cannot(s, "no loop device");
+    s->loop_fd = fd;
+    snprintf(s->spec, sizeof(s->spec), "%s", device);
+    return 0;
+}
+
+int store_make(struct store *s, enum store_kind kind)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    *s = (struct store){.kind = kind, .loop_fd = -1};
+    switch (kind) {
+    case STORE_NULL:
+        snprintf(s->spec, sizeof(s->spec), "null:%u", STORE_BYTES);
+        return 0;
+    case STORE_SHM:
+        return make_file(s, "/dev/shm");
+    case STORE_LOOP:
+    case STORE_LOOP4K:
+        if (make_file(s, tmp && *tmp ? tmp : "/tmp") < 0)
+            return -1;
+        return make_loop(s, kind == STORE_LOOP ? 512 : 4096);
+    default:
+        return make_file(s, tmp && *tmp ? tmp : "/tmp");
+    }
+}
+
+void store_remove(struct store *s)
+{
+    if (s->loop_fd >= 0) {
+        ioctl(s->loop_fd, LOOP_CLR_FD);
+        close(s->loop_fd);
+    }
+    s->loop_fd = -1;
+    if (s->path[0])
+        unlink(s->path);
+    if (s->dir[0])
+        rmdir(s->dir);
+    s->path[0] = s->dir[0] = '\0';
+}
+
+int rig_setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+
+    if (!rig)
+        return -1;
+    rig->store.kind = (enum store_kind)(uintptr_t)*state;
+    rig->store.loop_fd = -1;
+    rig->random = 0x9e3779b97f4a7c15u;
+    *state = rig;
+    return 0;
+}
+
+int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_close(rig);
+    store_remove(&rig->store);
+    free(rig);
+    return 0;
+}
+
+static void open_store(struct rig *rig, unsigned open_flags)
+{
+    const char *target;
+    struct engine_desc desc;
+    struct errmsg err = {""};
+
+    rig->ops = engine_resolve(rig->store.spec, &target, &err);
+    if (!rig->ops)
+        fail_msg("%s", err.text);
+    if (rig->ops->open(target, open_flags, &desc, &err) < 0)
+        fail_msg("open: %s", err.text);
+    rig->info = desc.info;
+    if (rig->ops->start(&desc, &rig->engine, &err) < 0)
+        fail_msg("start: %s", err.text);
+    assert_int_equal(desc.nr_fds, 0);
+    if (ioctx_open(&rig->ctx, 64, &err) < 0)
+        fail_msg("ioctx: %s", err.text);
+    rig->ctx_open = true;
+    assert_int_equal(rig->ops->channel_open(rig->engine, &rig->ctx, RIG_DEPTH, &rig->channel), 0);
+}
+
+void rig_start(struct rig *rig, unsigned open_flags)
+{
+    enum store_kind kind = rig->store.kind;
+
+    if (store_make(&rig->store, kind) < 0) {
+        print_message("# SKIP no %s here: %s\n", store_names[kind], rig->store.why);
+        skip();
+    }
+    open_store(rig, open_flags);
+}
+
+void rig_restart(struct rig *rig, unsigned open_flags)
+{
+    rig_close(rig);
+    open_store(rig, open_flags);
+}
+
+void rig_close(struct rig *rig)
+{
+    if (rig->channel)
+        rig->ops->channel_close(rig->channel);
+    rig->channel = NULL;
+    if (rig->ctx_open)
+        ioctx_close(&rig->ctx);
+    rig->ctx_open = false;
+    if (rig->engine)
+        rig->ops->stop(rig->engine);
+    rig->engine = NULL;
+}
+
+void probe_done(struct engine_io *io, int result)
+{
+    struct probe *p = (struct probe *)io;
+
+    p->calls++;
+    p->result = result;
+}
+
+void probe_set(struct probe *p, enum engine_op op, uint64_t offset, uint64_t length, void *memory)
+{
+    memset(p, 0, sizeof(*p));
+    p->iov[0] = (struct iovec){memory, memory ? length : 0};
+    p->io = (struct engine_io){
+        .op = op,
+        .offset = offset,
+        .length = length,
+        .iov = p->iov,
+        .iovcnt = memory ? 1 : 0,
+        .done = probe_done,
+    };
+}
+
+void rig_wait(struct rig *rig, const struct probe *p)
+{
+    while (!p->calls) {
+        assert_int_equal(ioctx_enter(&rig->ctx, true, UINT64_MAX), 0);
+        ioctx_reap(&rig->ctx);
+    }
+}
+
+int rig_do(struct rig *rig, struct probe *p)
+{
+    int ret = rig->ops->submit(rig->channel, &p->io);
+
+    if (ret < 0)
+        return ret;
+    rig_wait(rig, p);
+    return p->result;
+}
+
+int rig_do_simple(struct rig *rig, enum engine_op op, uint64_t offset, uint64_t length,
+                  void *memory)
+{
+    struct probe p;
+
+    probe_set(&p, op, offset, length, memory);
+    return rig_do(rig, &p);
+}
+
+bool rig_keeps_data(const struct rig *rig)
+{
+    return rig->store.kind != STORE_NULL;
+}
+
+uint64_t rig_random(struct rig *rig)
+{
+    uint64_t x = rig->random;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return rig->random = x;
+}
+
+void rig_fill(struct rig *rig, void *memory, size_t bytes)
+{
+    unsigned char *p = memory;
+
+    for (size_t i = 0; i < bytes; i += 8) {
+        uint64_t r = rig_random(rig);
+        memcpy(p + i, &r, bytes - i < 8 ? bytes - i : 8);
+    }
+}
+
+void *rig_memory(size_t bytes)
+{
+    void *p = NULL;
+
+    assert_int_equal(posix_memalign(&p, 4096, bytes), 0);
+    memset(p, 0x5a, bytes);
+    return p;
+}
