@@ -61,10 +61,7 @@ static void on_stop(struct ioctx_op *op, int res)
 
 static void arm_poll(struct ring *ring, struct ioctx_op *op, int fd)
 {
-    struct io_uring_sqe *sqe = ioctx_sqe(&ring->io, op);
-
-    io_uring_prep_poll_add(sqe, fd, POLLIN);
-    io_uring_sqe_set_data(sqe, op); /* preparing an entry clears it in some releases of liburing */
+    io_uring_prep_poll_add(ioctx_sqe(&ring->io, op), fd, POLLIN);
 }
 
 /* The port is written back after the work and before the sleep (that write is the late EOI), and
