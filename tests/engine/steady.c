@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Once a channel is open, reads, writes, flushes and discards of files allocate nothing and lock
+ * nothing, and a batch of any size is one system call. The allocator and the mutex are wrapped by
+ * the linker (-Wl,--wrap) in everything that is linked statically: engine and base.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rig.h"
+
+static unsigned long counted;
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+int __real_posix_memalign(void **p, size_t align, size_t n);
+int __real_pthread_mutex_lock(pthread_mutex_t *m);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+int __wrap_posix_memalign(void **p, size_t align, size_t n);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *m);
+
+void *__wrap_malloc(size_t n)
+{
+    counted++;
+    return __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    counted++;
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    counted++;
+    return __real_realloc(p, n);
+}
+
+int __wrap_posix_memalign(void **p, size_t align, size_t n)
+{
+    counted++;
+    return __real_posix_memalign(p, align, n);
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *m)
+{
+    counted++;
+    return __real_pthread_mutex_lock(m);
+}
+
+static void nothing_is_allocated_for_an_io(void **state)
+{
+    struct rig *rig = *state;
+    static struct probe p[RIG_DEPTH];
+    static const enum engine_op ops[] = {ENGINE_READ, ENGINE_WRITE, ENGINE_FLUSH, ENGINE_DISCARD};
+
+    unsigned long before = counted;
+    rig_start(rig, 0);
+    assert_true(counted > before); /* the wrappers work */
+    char *memory = rig_memory((size_t)RIG_DEPTH * 4096 + 4096);
+    before = counted;
+    for (unsigned round = 0; round < 8; round++) {
+        uint64_t enters = rig->ctx.enters;
+        for (unsigned i = 0; i < RIG_DEPTH; i++) {
+            enum engine_op op = ops[(round + i) % 4];
+            if (op == ENGINE_DISCARD && !rig->info.can_discard)
+                op = ENGINE_READ;
+            bool rw = op == ENGINE_READ || op == ENGINE_WRITE;
+            /* every third one is bounced */
+            probe_set(&p[i], op, op == ENGINE_FLUSH ? 0 : i * 4096ul, op == ENGINE_FLUSH ? 0 : 4096,
+                      rw ? memory + i * 4096ul + (i % 3 ? 0 : 4) : NULL);
+            assert_int_equal(rig->ops->submit(rig->channel, &p[i].io), 0);
+        }
+        assert_int_equal(rig->ctx.enters, enters);
+        for (unsigned i = 0; i < RIG_DEPTH; i++)
+            rig_wait(rig, &p[i]);
+    }
+    assert_int_equal(counted, before);
+    free(memory);
+}
+
+#define TEST(f, kind)                                                                              \
+    {                                                                                              \
+#f " " #kind, f, rig_setup, rig_teardown, (void *)(uintptr_t)(kind)                        \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_is_allocated_for_an_io, STORE_FILE),
+        TEST(nothing_is_allocated_for_an_io, STORE_SHM),
+        TEST(nothing_is_allocated_for_an_io, STORE_NULL),
+    };
+
+    return cmocka_run_group_tests_name("steady", tests, NULL, NULL);
+}
