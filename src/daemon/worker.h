@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One worker process (blkbackd-vbd) as the daemon sees it: started, spoken to (base/vbdmsg.h),
+ * watched, ended. Everything is asynchronous; what happened is told by events.
+ *
+ * What a worker says is checked: it has touched guest memory. A worker that breaks the exchange is
+ * killed.
+ *
+ * Threads: the loop's.
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "base/vbdmsg.h"
+
+#define WORKER_ANSWER_MS 10000u /* for READY and CONNECTED; then the worker is killed */
+#define WORKER_FINISH_MS 30000u /* for DISCONNECTED and the exit; then the worker is killed */
+
+struct worker;
+
+enum worker_event_type {
+    WORKER_READY,
+    WORKER_CONNECTED,
+    WORKER_DISCONNECTED,
+    WORKER_REFUSED, /* VBD_FAILED as the answer to SETUP or CONNECT; err and text */
+    WORKER_HALTED,  /* ring and reason; text */
+    WORKER_EXITED,  /* the last event: the process is gone; text: how. Then worker_free(). */
+};
+
+struct worker_event {
+    enum worker_event_type type;
+    int err;
+    uint32_t ring, reason;
+    struct errmsg text; /* printable */
+};
+
+typedef void worker_event_cb(void *owner, const struct worker_event *event);
+
+/* Starts the program with its socket as descriptor VBD_SOCKET_FD, in a process group of its own. */
+int worker_start(struct loop *loop, const char *program, worker_event_cb *cb, void *owner,
+                 struct worker **out, struct errmsg *err);
+pid_t worker_pid(const struct worker *worker);
+
+/* One exchange at a time. A negative answer means that the worker cannot be spoken to; it has been
+ * killed and WORKER_EXITED follows. fds stay the caller's. */
+int worker_setup(struct worker *worker, struct vbd_setup *setup, const int *fds, size_t nfds);
+int worker_connect(struct worker *worker, const struct vbd_connect *connect);
+int worker_disconnect(struct worker *worker);
+
+/* Asks it to finish and exit, at any time; WORKER_EXITED follows, no other event does. Killed if
+ * it takes longer than WORKER_FINISH_MS. */
+void worker_quit(struct worker *worker);
+
+/* After WORKER_EXITED, from its callback on. */
+void worker_free(struct worker *worker);
+
+#endif
