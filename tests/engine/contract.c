@@ -308,8 +308,7 @@ static void discard_touches_only_its_range(void **state)
     if (!rig->info.can_discard) {
         assert_int_equal(rig->info.discard_granularity, 0);
         assert_int_equal(rig_do_simple(rig, ENGINE_DISCARD, 0, 4096, NULL), -EOPNOTSUPP);
-        print_message("# SKIP this %s cannot discard\n", store_names[rig->store.kind]);
-        skip();
+        rig_skip(rig, "it cannot discard");
     }
     assert_true(rig->info.discard_granularity > 0);
     neighbours_stay(rig, ENGINE_DISCARD);
@@ -324,8 +323,7 @@ static void write_zeroes_touches_only_its_range(void **state)
     rig_start(rig, 0);
     if (!rig->info.can_write_zeroes) {
         assert_int_equal(rig_do_simple(rig, ENGINE_WRITE_ZEROES, 0, 4096, NULL), -EOPNOTSUPP);
-        print_message("# SKIP this %s cannot write zeroes\n", store_names[rig->store.kind]);
-        skip();
+        rig_skip(rig, "it cannot write zeroes");
     }
     neighbours_stay(rig, ENGINE_WRITE_ZEROES);
 }
@@ -439,44 +437,37 @@ static void facts_are_plausible(void **state)
                   info->can_write_zeroes, info->note);
 }
 
-#define PROMISE(f)                                                                                 \
-    {                                                                                              \
-#f, f                                                                                      \
-    }
-
 static const struct {
     const char *name;
     void (*test)(void **state);
 } promises[] = {
-    PROMISE(facts_are_plausible),
-    PROMISE(callback_fires_once_and_never_inside_submit),
-    PROMISE(callback_may_submit_the_same_io_again),
-    PROMISE(random_vectored_io_reads_what_was_written),
-    PROMISE(large_unaligned_io_passes_whole),
-    PROMISE(more_unaligned_ios_than_bounce_buffers_all_finish),
-    PROMISE(two_channels_share_one_context),
-    PROMISE(flush_succeeds_with_writes_before_it),
-    PROMISE(discard_touches_only_its_range),
-    PROMISE(write_zeroes_touches_only_its_range),
-    PROMISE(secure_discard_is_refused_where_it_cannot_be),
-    PROMISE(io_outside_the_store_is_refused),
-    PROMISE(read_only_refuses_every_change),
-    PROMISE(read_only_descriptor_itself_cannot_write),
+    {"facts_are_plausible", facts_are_plausible},
+    {"callback_fires_once_and_never_inside_submit", callback_fires_once_and_never_inside_submit},
+    {"callback_may_submit_the_same_io_again", callback_may_submit_the_same_io_again},
+    {"random_vectored_io_reads_what_was_written", random_vectored_io_reads_what_was_written},
+    {"large_unaligned_io_passes_whole", large_unaligned_io_passes_whole},
+    {"more_unaligned_ios_than_bounce_buffers_all_finish",
+     more_unaligned_ios_than_bounce_buffers_all_finish},
+    {"two_channels_share_one_context", two_channels_share_one_context},
+    {"flush_succeeds_with_writes_before_it", flush_succeeds_with_writes_before_it},
+    {"discard_touches_only_its_range", discard_touches_only_its_range},
+    {"write_zeroes_touches_only_its_range", write_zeroes_touches_only_its_range},
+    {"secure_discard_is_refused_where_it_cannot_be", secure_discard_is_refused_where_it_cannot_be},
+    {"io_outside_the_store_is_refused", io_outside_the_store_is_refused},
+    {"read_only_refuses_every_change", read_only_refuses_every_change},
+    {"read_only_descriptor_itself_cannot_write", read_only_descriptor_itself_cannot_write},
 };
 
 #define PROMISES (sizeof(promises) / sizeof(promises[0]))
 
 int main(void)
 {
-    static struct CMUnitTest tests[PROMISES * STORE_KINDS];
-    static char names[PROMISES * STORE_KINDS][96];
+    static struct rig_case cases[PROMISES * STORE_KINDS];
     size_t n = 0;
 
     for (unsigned kind = 0; kind < STORE_KINDS; kind++)
-        for (size_t i = 0; i < PROMISES; i++, n++) {
-            snprintf(names[n], sizeof(names[n]), "%s: %s", store_names[kind], promises[i].name);
-            tests[n] = (struct CMUnitTest){names[n], promises[i].test, rig_setup, rig_teardown,
-                                           (void *)(uintptr_t)kind};
-        }
-    return _cmocka_run_group_tests("contract", tests, n, NULL, NULL);
+        for (size_t i = 0; i < PROMISES; i++)
+            cases[n++] =
+                (struct rig_case){promises[i].name, promises[i].test, (enum store_kind)kind};
+    return rig_main("contract", cases, n);
 }

@@ -85,12 +85,10 @@ static void lock_lives_as_long_as_a_copy_of_the_descriptor(void **state)
 
 /* ---- QEMU ---- */
 
-static void need_qemu_io(void)
+static void need_qemu_io(struct rig *rig)
 {
-    if (system("qemu-io --version >/dev/null 2>&1") != 0) {
-        print_message("# SKIP qemu-io is not installed\n");
-        skip();
-    }
+    if (system("qemu-io --version >/dev/null 2>&1") != 0)
+        rig_skip(rig, "qemu-io is not installed");
 }
 
 /* Runs a shell command with the image's path in $IMAGE; its exit status. What it says goes to
@@ -112,7 +110,7 @@ static void qemu_does_not_open_what_we_serve(void **state)
     char answer[1024];
     static const char write[] = "qemu-io -f raw -c 'write 0 4k' \"$IMAGE\" 2>&1";
 
-    need_qemu_io();
+    need_qemu_io(rig);
     rig_start(rig, 0);
     assert_int_not_equal(run(rig, write, answer, sizeof(answer)), 0);
     if (!strstr(answer, "lock"))
@@ -127,7 +125,7 @@ static void qemu_may_write_what_is_opened_as_shared(void **state)
     struct rig *rig = *state;
     char answer[1024];
 
-    need_qemu_io();
+    need_qemu_io(rig);
     rig_start(rig, ENGINE_OPEN_SHARED);
     if (run(rig, "qemu-io -f raw -c 'write 0 4k' \"$IMAGE\" 2>&1", answer, sizeof(answer)) != 0)
         fail_msg("qemu-io said: %s", answer);
@@ -174,7 +172,7 @@ static void we_do_not_write_what_qemu_writes(void **state)
     struct errmsg err, ignored;
     int in;
 
-    need_qemu_io();
+    need_qemu_io(rig);
     rig_start(rig, 0);
     rig_close(rig);
     pid_t pid = start_qemu_io(rig, &in);
@@ -229,21 +227,19 @@ static void locks_of_other_programs_are_respected(void **state)
     }
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(second_writer_is_refused),
-        TEST(readers_come_beside_a_writer),
-        TEST(shared_takes_and_respects_no_lock),
-        TEST(lock_lives_as_long_as_a_copy_of_the_descriptor),
-        TEST(qemu_does_not_open_what_we_serve),
-        TEST(qemu_may_write_what_is_opened_as_shared),
-        TEST(we_do_not_write_what_qemu_writes),
-        TEST(locks_of_other_programs_are_respected),
+    static const struct rig_case cases[] = {
+        RIG_CASE(second_writer_is_refused, STORE_FILE),
+        RIG_CASE(readers_come_beside_a_writer, STORE_FILE),
+        RIG_CASE(shared_takes_and_respects_no_lock, STORE_FILE),
+        RIG_CASE(lock_lives_as_long_as_a_copy_of_the_descriptor, STORE_FILE),
+        RIG_CASE(qemu_does_not_open_what_we_serve, STORE_FILE),
+        RIG_CASE(qemu_may_write_what_is_opened_as_shared, STORE_FILE),
+        RIG_CASE(we_do_not_write_what_qemu_writes, STORE_FILE),
+        RIG_CASE(locks_of_other_programs_are_respected, STORE_FILE),
     };
 
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
+    return rig_main("lock", cases, sizeof(cases) / sizeof(cases[0]));
 }

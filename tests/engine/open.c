@@ -164,8 +164,7 @@ static void forbidden_file_is_refused_with_a_reason(void **state)
     bool root = geteuid() == 0;
     if (root && (setegid(65534) < 0 || chown(rig->store.dir, 65534, 65534) < 0 ||
                  chown(rig->store.path, 65534, 65534) < 0 || seteuid(65534) < 0)) {
-        print_message("# SKIP cannot become an ordinary user: %s\n", strerror(errno));
-        skip();
+        rig_skip(rig, "cannot become an ordinary user: %s", strerror(errno));
     }
     struct engine_desc desc;
     struct errmsg err = {""};
@@ -205,7 +204,6 @@ static void device_in_use_is_refused(void **state)
     struct rig *rig = *state;
     const char *device;
 
-    rig->store.kind = STORE_LOOP;
     rig_start(rig, 0); /* the engine itself is the exclusive user */
     device = rig->store.spec;
     expect_refusal(device, 0, -EBUSY, "in use");
@@ -225,7 +223,6 @@ static void mounted_device_is_refused(void **state)
     struct rig *rig = *state;
     char command[400];
 
-    rig->store.kind = STORE_LOOP;
     rig_start(rig, 0);
     rig_close(rig);
     snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q %s 2>/dev/null",
@@ -236,8 +233,7 @@ static void mounted_device_is_refused(void **state)
     mkdir(at, 0700);
     if (ret != 0 || mount(rig->store.spec, at, "ext4", 0, NULL) < 0) {
         rmdir(at);
-        print_message("# SKIP cannot make and mount an ext4 here: %s\n", strerror(errno));
-        skip();
+        rig_skip(rig, "cannot make and mount an ext4 here: %s", strerror(errno));
     }
     struct engine_desc desc;
     struct errmsg err = {""};
@@ -319,20 +315,18 @@ static void wrong_descriptors_are_not_started(void **state)
     engine_find("uring")->stop(engine);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets_name_their_engine),
-        cmocka_unit_test(null_sizes),
-        TEST(bad_targets_are_refused_with_a_reason),
-        TEST(forbidden_file_is_refused_with_a_reason),
-        TEST(symlink_is_followed),
-        TEST(device_in_use_is_refused),
-        TEST(mounted_device_is_refused),
-        TEST(wrong_descriptors_are_not_started),
+    static const struct rig_case cases[] = {
+        RIG_CASE(targets_name_their_engine, STORE_NULL),
+        RIG_CASE(null_sizes, STORE_NULL),
+        RIG_CASE(bad_targets_are_refused_with_a_reason, STORE_FILE),
+        RIG_CASE(forbidden_file_is_refused_with_a_reason, STORE_FILE),
+        RIG_CASE(symlink_is_followed, STORE_FILE),
+        RIG_CASE(device_in_use_is_refused, STORE_LOOP),
+        RIG_CASE(mounted_device_is_refused, STORE_LOOP),
+        RIG_CASE(wrong_descriptors_are_not_started, STORE_FILE),
     };
 
-    return cmocka_run_group_tests_name("open", tests, NULL, NULL);
+    return rig_main("open", cases, sizeof(cases) / sizeof(cases[0]));
 }

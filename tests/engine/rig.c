@@ -58,7 +58,7 @@ static int make_loop(struct store *s, unsigned block)
 
     if (geteuid() != 0) {
         errno = EPERM;
-        return cannot(s, "loop devices need root");
+        return cannot(s, "it needs root");
     }
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0)
@@ -127,27 +127,69 @@ void store_remove(struct store *s)
     s->path[0] = s->dir[0] = '\0';
 }
 
-int rig_setup(void **state)
-{
-    struct rig *rig = calloc(1, sizeof(*rig));
+#define SHOWN_NAME_MAX 320
 
-    if (!rig)
-        return -1;
-    rig->store.kind = (enum store_kind)(uintptr_t)*state;
-    rig->store.loop_fd = -1;
+static int setup(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->store = (struct store){.kind = rig->test_case->kind, .loop_fd = -1};
     rig->random = 0x9e3779b97f4a7c15u;
-    *state = rig;
     return 0;
 }
 
-int rig_teardown(void **state)
+static int teardown(void **state)
 {
     struct rig *rig = *state;
 
     rig_close(rig);
     store_remove(&rig->store);
-    free(rig);
     return 0;
+}
+
+static void run_case(void **state)
+{
+    struct rig *rig = *state;
+
+    if (setjmp(rig->skipped) == 0)
+        rig->test_case->test(state);
+}
+
+/* cmocka prints the name when the test is over: a TAP directive may be added to it until then. */
+void rig_skip(struct rig *rig, const char *fmt, ...)
+{
+    size_t used = strlen(rig->shown_name);
+    va_list ap;
+
+    used += (size_t)snprintf(rig->shown_name + used, rig->shown_name_bytes - used, " # SKIP ");
+    va_start(ap, fmt);
+    vsnprintf(rig->shown_name + used, rig->shown_name_bytes - used, fmt, ap);
+    va_end(ap);
+    longjmp(rig->skipped, 1);
+}
+
+int rig_main(const char *group, const struct rig_case *cases, size_t n)
+{
+    struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+    struct rig *rigs = calloc(n, sizeof(*rigs));
+    char *names = calloc(n, SHOWN_NAME_MAX);
+    int ret = 1;
+
+    if (tests && rigs && names) {
+        for (size_t i = 0; i < n; i++) {
+            char *name = names + i * SHOWN_NAME_MAX;
+            snprintf(name, SHOWN_NAME_MAX, "%s: %s", store_names[cases[i].kind], cases[i].name);
+            rigs[i].test_case = &cases[i];
+            rigs[i].shown_name = name;
+            rigs[i].shown_name_bytes = SHOWN_NAME_MAX;
+            tests[i] = (struct CMUnitTest){name, run_case, setup, teardown, &rigs[i]};
+        }
+        ret = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+    }
+    free(tests);
+    free(rigs);
+    free(names);
+    return ret;
 }
 
 static void open_store(struct rig *rig, unsigned open_flags)
@@ -175,10 +217,8 @@ void rig_start(struct rig *rig, unsigned open_flags)
 {
     enum store_kind kind = rig->store.kind;
 
-    if (store_make(&rig->store, kind) < 0) {
-        print_message("# SKIP no %s here: %s\n", store_names[kind], rig->store.why);
-        skip();
-    }
+    if (store_make(&rig->store, kind) < 0)
+        rig_skip(rig, "no %s here: %s", store_names[kind], rig->store.why);
     open_store(rig, open_flags);
 }
 

@@ -42,8 +42,18 @@ struct store {
 int store_make(struct store *store, enum store_kind kind);
 void store_remove(struct store *store);
 
+struct rig_case {
+    const char *name;
+    void (*test)(void **state); /* *state is a struct rig */
+    enum store_kind kind;
+};
+
 struct rig {
     struct store store;
+    const struct rig_case *test_case;
+    char *shown_name;
+    size_t shown_name_bytes;
+    jmp_buf skipped;
     const struct engine_ops *ops;
     struct engine_info info;
     struct engine *engine;
@@ -53,9 +63,18 @@ struct rig {
     uint64_t random;
 };
 
-/* cmocka's setup and teardown; *state enters as a store_kind and leaves as a rig. */
-int rig_setup(void **state);
-int rig_teardown(void **state);
+/* Runs each case with a rig of its own; what main() returns. */
+int rig_main(const char *group, const struct rig_case *cases, size_t n);
+
+#define RIG_CASE(f, kind)                                                                          \
+    {                                                                                              \
+#f, f, kind                                                                                \
+    }
+
+/* Ends the test as skipped. (cmocka's own skip() prints "not ok", which TAP readers take for a
+ * failure.) */
+void rig_skip(struct rig *rig, const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
 
 /* Makes the store (skips the test with the reason where it cannot be had), opens and starts. */
 void rig_start(struct rig *rig, unsigned open_flags);

@@ -170,10 +170,8 @@ static void zeroing_falls_back_to_punching(void **state)
     char zeroes[4096] = {0};
 
     rig_start(rig, 0);
-    if (!rig->info.can_write_zeroes) {
-        print_message("# SKIP this file system cannot punch holes\n");
-        skip();
-    }
+    if (!rig->info.can_write_zeroes)
+        rig_skip(rig, "this file system cannot punch holes");
     char *memory = rig_memory(4096);
     assert_int_equal(rig_do_simple(rig, ENGINE_WRITE, 4096, 4096, memory), 0);
     probe_set(&p, ENGINE_WRITE_ZEROES, 4096, 4096, NULL);
@@ -211,24 +209,19 @@ static void rest_of_a_vector(void **state)
     }
 }
 
-#define TEST(f, kind)                                                                              \
-    {                                                                                              \
-#f " " #kind, f, rig_setup, rig_teardown, (void *)(uintptr_t)(kind)                        \
-    }
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rest_of_a_vector),
-        TEST(short_transfers_are_continued, STORE_FILE),
-        TEST(short_transfers_are_continued, STORE_SHM),
-        TEST(short_transfers_are_continued, STORE_LOOP4K),
-        TEST(endless_interruption_ends_with_an_error, STORE_FILE),
-        TEST(error_after_a_short_transfer_is_reported, STORE_FILE),
-        TEST(reading_a_shrunken_file_fails, STORE_FILE),
-        TEST(reading_a_shrunken_file_fails, STORE_SHM),
-        TEST(zeroing_falls_back_to_punching, STORE_FILE),
+    static const struct rig_case cases[] = {
+        RIG_CASE(rest_of_a_vector, STORE_NULL),
+        RIG_CASE(short_transfers_are_continued, STORE_FILE),
+        RIG_CASE(short_transfers_are_continued, STORE_SHM),
+        RIG_CASE(short_transfers_are_continued, STORE_LOOP4K),
+        RIG_CASE(endless_interruption_ends_with_an_error, STORE_FILE),
+        RIG_CASE(error_after_a_short_transfer_is_reported, STORE_FILE),
+        RIG_CASE(reading_a_shrunken_file_fails, STORE_FILE),
+        RIG_CASE(reading_a_shrunken_file_fails, STORE_SHM),
+        RIG_CASE(zeroing_falls_back_to_punching, STORE_FILE),
     };
 
-    return cmocka_run_group_tests_name("short", tests, NULL, NULL);
+    return rig_main("short", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -84,18 +84,13 @@ static void nothing_is_allocated_for_an_io(void **state)
     free(memory);
 }
 
-#define TEST(f, kind)                                                                              \
-    {                                                                                              \
-#f " " #kind, f, rig_setup, rig_teardown, (void *)(uintptr_t)(kind)                        \
-    }
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(nothing_is_allocated_for_an_io, STORE_FILE),
-        TEST(nothing_is_allocated_for_an_io, STORE_SHM),
-        TEST(nothing_is_allocated_for_an_io, STORE_NULL),
+    static const struct rig_case cases[] = {
+        RIG_CASE(nothing_is_allocated_for_an_io, STORE_FILE),
+        RIG_CASE(nothing_is_allocated_for_an_io, STORE_SHM),
+        RIG_CASE(nothing_is_allocated_for_an_io, STORE_NULL),
     };
 
-    return cmocka_run_group_tests_name("steady", tests, NULL, NULL);
+    return rig_main("steady", cases, sizeof(cases) / sizeof(cases[0]));
 }
