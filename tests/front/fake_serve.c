@@ -12,9 +12,20 @@
 #include "fake_hv.h"
 
 #define __XEN_INTERFACE_VERSION__ 0x00040d00 /* barriers are called xen_mb() */
-#define xen_mb()                  __sync_synchronize()
-#define xen_rmb()                 __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define xen_wmb()                 __atomic_thread_fence(__ATOMIC_RELEASE)
+#ifdef FAKE_TSAN
+/* Xen's macros use plain loads and stores with fences, which the thread sanitizer cannot follow:
+ * this file is not instrumented, and tells it what the fences order. */
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+static uint32_t *serving; /* the ring's four indices: req_prod first, rsp_prod third */
+#define xen_mb()  __sync_synchronize()
+#define xen_rmb() (__sync_synchronize(), __tsan_acquire(&serving[0]))
+#define xen_wmb() (__tsan_release(&serving[2]), __sync_synchronize())
+#else
+#define xen_mb()  __sync_synchronize()
+#define xen_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define xen_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+#endif
 #include <xen/grant_table.h>
 #ifdef FAKE_ABI_32
 #pragma pack(push, 4)
@@ -162,6 +173,9 @@ static unsigned pass(struct fake_backend *be, struct blkif_back_ring *ring, unsi
     unsigned n = 0;
     int notify;
 
+#ifdef FAKE_TSAN
+    serving = &ring->sring->req_prod;
+#endif
     xen_rmb();
     if (RING_REQUEST_PROD_OVERFLOW(ring, prod))
         abort();
