@@ -27,6 +27,19 @@ static int check_allowed(const struct engine_info *info, const struct engine_io 
     return -EOPNOTSUPP;
 }
 
+/* What is transferred is what iov says: it must not be more than what was checked. */
+static bool iov_is_whole(const struct engine_io *io)
+{
+    uint64_t left = io->length;
+
+    for (unsigned i = 0; i < io->iovcnt; i++) {
+        if (io->iov[i].iov_len > left)
+            return false;
+        left -= io->iov[i].iov_len;
+    }
+    return left == 0 && io->length > 0;
+}
+
 int engine_io_check(const struct engine_info *info, const struct engine_io *io)
 {
     int ret = check_allowed(info, io);
@@ -37,7 +50,7 @@ int engine_io_check(const struct engine_info *info, const struct engine_io *io)
     /* Subtraction, because offset + length may wrap. */
     if (io->offset > info->size_bytes || io->length > info->size_bytes - io->offset)
         return -EINVAL;
-    if ((io->op == ENGINE_READ || io->op == ENGINE_WRITE) && (io->iovcnt == 0 || io->length == 0))
+    if ((io->op == ENGINE_READ || io->op == ENGINE_WRITE) && !iov_is_whole(io))
         return -EINVAL;
     return 0;
 }

@@ -376,6 +376,26 @@ static void io_outside_the_store_is_refused(void **state)
     free(memory);
 }
 
+static void vector_of_another_length_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct probe p;
+    static const int off_by[] = {-512, 512, 4096};
+
+    rig_start(rig, 0);
+    char *memory = rig_memory(16384);
+    for (size_t i = 0; i < 3; i++)
+        for (unsigned write = 0; write < 2; write++) {
+            probe_set(&p, write ? ENGINE_WRITE : ENGINE_READ, STORE_BYTES - 8192, 8192, memory);
+            p.iov[0].iov_len = 4096;
+            p.iov[1] = (struct iovec){memory + 4096, (size_t)(4096 + off_by[i])};
+            p.io.iovcnt = 2;
+            assert_int_equal(rig_do(rig, &p), -EINVAL);
+            assert_int_equal(p.calls, 0);
+        }
+    free(memory);
+}
+
 static void read_only_refuses_every_change(void **state)
 {
     struct rig *rig = *state;
@@ -454,6 +474,7 @@ static const struct {
     {"write_zeroes_touches_only_its_range", write_zeroes_touches_only_its_range},
     {"secure_discard_is_refused_where_it_cannot_be", secure_discard_is_refused_where_it_cannot_be},
     {"io_outside_the_store_is_refused", io_outside_the_store_is_refused},
+    {"vector_of_another_length_is_refused", vector_of_another_length_is_refused},
     {"read_only_refuses_every_change", read_only_refuses_every_change},
     {"read_only_descriptor_itself_cannot_write", read_only_descriptor_itself_cannot_write},
 };
