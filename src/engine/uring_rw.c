@@ -15,6 +15,7 @@ unsigned uring_iov_rest(const struct iovec *iov, unsigned iovcnt, uint64_t done,
     while (i < iovcnt && done >= iov[i].iov_len)
         done -= iov[i++].iov_len;
     *first = i;
+    *part = (struct iovec){0};
     if (i == iovcnt)
         return 0;
     part->iov_base = (char *)iov[i].iov_base + done;
