@@ -5,9 +5,8 @@
  */
 #include "loopd/server.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
+#include "hv/loop/toolstack.h"
 
 static bool is_dying(struct server *srv, uint32_t domid)
 {
@@ -86,23 +85,6 @@ void report_list(struct server *srv, uint32_t cursor, struct loop_list_rsp *rsp)
     }
 }
 
-void report_text(const struct loop_report_row *row, char *buf, size_t cap)
-{
-    const char *zombie = row->peer_dying ? ", destroyed" : "";
-
-    if (row->kind == LOOP_REPORT_GRANT)
-        snprintf(buf, cap, "grant: domain %u (pid %d) has reference %u of domain %u mapped, %s%s",
-                 row->domid, row->pid, row->ref, row->peer,
-                 row->writable ? "read-write" : "read-only", zombie);
-    else if (row->connected)
-        snprintf(buf, cap, "port: domain %u (pid %d) has port %u bound to port %u of domain %u%s",
-                 row->domid, row->pid, row->port, row->peer_port, row->peer, zombie);
-    else
-        snprintf(buf, cap,
-                 "port: domain %u (pid %d) has port %u open, its end at domain %u is closed%s",
-                 row->domid, row->pid, row->port, row->peer, zombie);
-}
-
 void report_log(struct server *srv)
 {
     struct loop_report_rsp rsp = {0};
@@ -114,7 +96,7 @@ void report_log(struct server *srv)
         rsp = (struct loop_report_rsp){0};
         report_rows(srv, cursor, &rsp);
         for (uint32_t i = 0; i < rsp.n; i++) {
-            report_text(&rsp.row[i], line, sizeof(line));
+            loop_report_text(&rsp.row[i], line, sizeof(line));
             log_warn("left at exit: %s", line);
         }
     } while (rsp.next);

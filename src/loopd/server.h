@@ -136,7 +136,5 @@ void report_list(struct server *srv, uint32_t cursor, struct loop_list_rsp *rsp)
 void report_rows(struct server *srv, uint32_t cursor, struct loop_report_rsp *rsp);
 /* The rows in words, to the log. */
 void report_log(struct server *srv);
-/* One row in words. */
-void report_text(const struct loop_report_row *row, char *buf, size_t cap);
 
 #endif
