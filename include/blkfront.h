@@ -50,7 +50,10 @@ struct blkfront_info {
 };
 
 /* Negotiates and connects: returns with both sides Connected. error (of error_bytes, may be NULL)
- * receives one line when it fails: what the backend wrote to its error node, if it did. */
+ * receives one line when it fails: what the backend wrote to its error node, if it did.
+ * -EHOSTUNREACH: no hypervisor or store there; -ENOENT: no such disk; -ETIMEDOUT: the backend did
+ * not follow in time; -ECONNREFUSED: it closed instead of connecting; -EPROTO: its nodes make no
+ * sense. */
 int blkfront_open(const struct blkfront_options *options, struct blkfront **out, char *error,
                   size_t error_bytes);
 /* Waits for what is in flight, goes through Closing to Closed, ends all grants. */

@@ -60,14 +60,20 @@ static int make_queues(struct blkfront *bf, struct errmsg *err)
     return 0;
 }
 
+/* Whatever kept us from there, the caller hears one code for it. */
+static int reach_hypervisor(struct blkfront *bf, struct errmsg *err)
+{
+    if (hv_open(bf->opt.hv, &bf->hv, err) == 0 && hv_store_open(bf->opt.hv, &bf->store, err) == 0)
+        return 0;
+    return -EHOSTUNREACH;
+}
+
 static int prepare(struct blkfront *bf, struct errmsg *err)
 {
     int rc = check_options(bf, err);
 
     if (rc == 0)
-        rc = hv_open(bf->opt.hv, &bf->hv, err);
-    if (rc == 0)
-        rc = hv_store_open(bf->opt.hv, &bf->store, err);
+        rc = reach_hypervisor(bf, err);
     if (rc == 0)
         rc = front_find_device(bf, err);
     if (rc == 0)
