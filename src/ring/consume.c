@@ -29,6 +29,17 @@ static void count_accepted(struct stats_ring *st, const struct blkif_checked *c)
     }
 }
 
+/* The second half of the check of an indirect request: its segments, once they are ours. */
+static enum blkif_refusal check_indirect(struct ring *ring, struct ring_request *req)
+{
+    struct blkif_checked *c = &req->checked;
+
+    if (!grants_fetch_segments(ring, req))
+        return REFUSE_GRANT;
+    return blkif_check_segments(req->segments, c->nr_segments, c->sector, &ring->config.limits,
+                                &c->sectors);
+}
+
 static void take_one(struct ring *ring, struct ring_request *req)
 {
     unsigned char slot[BLKIF_SLOT_BYTES_X86_64];
@@ -36,12 +47,13 @@ static void take_one(struct ring *ring, struct ring_request *req)
     blkif_ring_consume(&ring->back, slot);
     blkif_request_decode(ring->config.abi, slot, &req->raw);
     ring->inflight++;
-    req->ring = ring;
     req->status = BLKIF_RSP_OKAY;
+    req->segments = req->raw.seg;
     req->copies = 0;
     req->iovcnt = 0;
-    req->checked.nr_segments = 0;
     enum blkif_refusal why = blkif_check_request(&req->raw, &ring->config.limits, &req->checked);
+    if (!why && req->checked.indirect)
+        why = check_indirect(ring, req);
     if (why) {
         ring_refuse(ring, req, why);
         return;
@@ -65,7 +77,7 @@ void ring_consume(struct ring *ring)
     }
     int taken = 0;
     while (taken < pending && !ring->barrier) {
-        struct ring_request *req = cache_take(ring->requests);
+        struct ring_request *req = pool_take(ring);
         if (!req) {
             /* No event will come for what stays in the ring: the next completion looks again. */
             counter_add(&st->oo_req, 1);

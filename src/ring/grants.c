@@ -40,18 +40,6 @@ static int table_open(struct grant_table *t, uint32_t max)
 
 int grants_open(struct ring *ring)
 {
-    size_t segs = (size_t)ring->back.entries * RING_SEGS_MAX;
-
-    ring->copies = calloc(segs, sizeof(*ring->copies));
-    if (!ring->copies)
-        return -ENOMEM;
-    /* Address space only: a page of it is touched, and then kept, when a copy first needs it. */
-    ring->bounce = mmap(NULL, segs * HV_PAGE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (ring->bounce == MAP_FAILED) {
-        ring->bounce = NULL;
-        return -ENOMEM;
-    }
     if (!ring->config.persistent || !ring->config.persistent_max)
         return 0;
     return table_open(&ring->grants, ring->config.persistent_max);
@@ -72,11 +60,6 @@ void grants_close(struct ring *ring)
     t->slot = NULL;
     cache_destroy(t->cache);
     t->cache = NULL;
-    free(ring->copies);
-    ring->copies = NULL;
-    if (ring->bounce)
-        munmap(ring->bounce, (size_t)ring->back.entries * RING_SEGS_MAX * HV_PAGE);
-    ring->bounce = NULL;
 }
 
 /* Maps gref for good, into the free slot. NULL: it must be copied. */
@@ -130,20 +113,56 @@ static void iov_append(struct ring_request *req, void *addr, size_t len)
     req->iov[req->iovcnt++] = (struct iovec){.iov_base = addr, .iov_len = len};
 }
 
-static unsigned char *bounce_of(struct ring *ring, struct ring_request *req)
+/* Copies n segments out of one page of the guest, by way of a grant copy. */
+static bool copy_segments(struct ring *ring, uint32_t gref, struct blkif_segment *to, uint32_t n)
 {
-    /* The cache never grows, so each of its objects gets its part once and keeps it. */
-    if (!req->bounce)
-        req->bounce = ring->bounce + (size_t)ring->bounce_taken++ * RING_SEGS_MAX * HV_PAGE;
-    return req->bounce;
+    struct hv_copy op = {
+        .local = to, .ref = gref, .len = (uint16_t)(n * sizeof(*to)), .status = -1};
+
+    counter_add(&ring->config.stats->copied, 1);
+    return hv_gnttab_copy(ring->gnttab, &op, 1) == 0 && op.status == 0;
+}
+
+/* Each word once, and none again after the copy. */
+static void read_segments(const struct grant *g, struct blkif_segment *to, uint32_t n)
+{
+    const uint64_t *from = g->page;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t word = READ_ONCE(from[i]);
+        memcpy(&to[i], &word, sizeof(word));
+    }
+    compiler_barrier();
+}
+
+bool grants_fetch_segments(struct ring *ring, struct ring_request *req)
+{
+    uint32_t left = req->checked.nr_segments;
+    struct blkif_segment *to = req->indirect;
+
+    for (unsigned page = 0; left; page++) {
+        uint32_t n = left < BLKIF_SEGS_PER_INDIRECT_PAGE ? left : BLKIF_SEGS_PER_INDIRECT_PAGE;
+        uint32_t gref = req->raw.indirect_grefs[page];
+        struct grant *g = grant_take(ring, gref);
+        if (g) {
+            read_segments(g, to, n);
+            g->busy = false; /* the page has been read: its gref may be anything else's now */
+        } else if (!copy_segments(ring, gref, to, n)) {
+            return false;
+        }
+        to += n;
+        left -= n;
+    }
+    req->segments = req->indirect;
+    return true;
 }
 
 void grants_map(struct ring *ring, struct ring_request *req)
 {
-    unsigned char *bounce = bounce_of(ring, req);
+    unsigned char *bounce = req->bounce;
 
     for (unsigned i = 0; i < req->checked.nr_segments; i++) {
-        const struct blkif_segment *from = &req->raw.seg[i];
+        const struct blkif_segment *from = &req->segments[i];
         struct ring_seg *seg = &req->seg[i];
         seg->gref = from->gref;
         seg->offset = (uint16_t)(from->first_sect * BLKIF_SECTOR);

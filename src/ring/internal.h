@@ -18,7 +18,6 @@
 #include "blkif/ring.h"
 #include "ring/ring.h"
 
-#define RING_SEGS_MAX  BLKIF_SEGS_PER_REQUEST
 #define RING_STEPS_MAX 3 /* flush, write, flush: a barrier with data */
 
 /* A grant that stays mapped from its first use on, read-write, whatever the direction (rule 15). */
@@ -45,12 +44,15 @@ struct ring_request {
     struct blkif_checked checked;
     enum engine_op steps[RING_STEPS_MAX];
     uint8_t nr_steps, step;
-    int16_t status;  /* BLKIF_RSP_* */
-    uint16_t copies; /* segments without a mapped grant */
-    struct ring_seg seg[RING_SEGS_MAX];
-    struct iovec iov[RING_SEGS_MAX];
+    int16_t status;                       /* BLKIF_RSP_* */
+    uint16_t copies;                      /* segments without a mapped grant */
+    const struct blkif_segment *segments; /* private: raw.seg, or copied from indirect pages */
     unsigned iovcnt;
-    unsigned char *bounce; /* RING_SEGS_MAX pages of its own, for ever; not touched until used */
+    /* Its own parts of the ring's request memory, ring->max_segs of each; given once (pool.c). */
+    struct blkif_segment *indirect;
+    struct ring_seg *seg;
+    struct iovec *iov;
+    unsigned char *bounce; /* pages; not resident until used */
 };
 
 struct request_list {
@@ -71,10 +73,12 @@ struct ring {
     struct hv_evtchn *evtchn;
     void *shared;
     struct grant_table grants;
-    struct hv_copy *copies; /* room for every segment of a full ring */
-    unsigned char *bounce;  /* address space for every segment of a full ring */
-    unsigned bounce_taken;  /* requests that have their part of it */
     struct cache *requests;
+    uint32_t max_segs;     /* of one request, direct or indirect */
+    unsigned parts_given;  /* requests that have their part of the memory below */
+    unsigned char *memory; /* see pool.c */
+    size_t memory_bytes;
+    struct hv_copy *copies; /* in it; room for every segment of a full ring */
 
     struct ioctx io;
     struct engine_channel *channel;
@@ -107,9 +111,19 @@ struct ring_request *request_list_take_all(struct request_list *list);
  * and submits it. True if it took anything. Halts the ring when its indices are impossible. */
 void ring_consume(struct ring *ring);
 
+/* pool.c: the requests and the memory they work in, sized for a full ring of the largest requests.
+ */
+int pool_open(struct ring *ring);
+void pool_close(struct ring *ring);
+struct ring_request *pool_take(struct ring *ring); /* NULL: every one is in use */
+void pool_give(struct ring *ring, struct ring_request *req);
+
 /* grants.c */
 int grants_open(struct ring *ring);
 void grants_close(struct ring *ring);
+/* Copies the segments of an indirect request out of the guest's pages, once (XSA-155). False if one
+ * of the pages is not to be had. */
+bool grants_fetch_segments(struct ring *ring, struct ring_request *req);
 /* Gives each segment of req an address: its persistently mapped page, else its place in the bounce
  * area. */
 void grants_map(struct ring *ring, struct ring_request *req);

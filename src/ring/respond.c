@@ -12,9 +12,9 @@ static void answer(struct ring *ring, struct ring_request *req)
     blkif_ring_respond(&ring->back, req->raw.id, blkif_request_echo_op(&req->raw), req->status);
     ring->unpublished++;
     ring->inflight--;
-    if (ring->barrier && req->checked.kind == KIND_BARRIER && !req->checked.indirect)
+    if (req->checked.kind == KIND_BARRIER)
         ring->barrier = false;
-    cache_give(ring->requests, req);
+    pool_give(ring, req);
 }
 
 void ring_refuse(struct ring *ring, struct ring_request *req, enum blkif_refusal why)

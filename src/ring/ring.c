@@ -62,8 +62,7 @@ static int allocate(struct ring *ring, struct errmsg *err)
     int ret = grants_open(ring);
 
     if (!ret)
-        ret = cache_create("request", sizeof(struct ring_request), 0, ring->back.entries, NULL,
-                           &ring->requests);
+        ret = pool_open(ring);
     if (ret == -ENOSPC)
         return errmsg_set(err, ret, "too many object caches in one worker");
     if (ret)
@@ -129,7 +128,7 @@ void ring_destroy(struct ring *ring)
         pthread_join(ring->thread, NULL);
     if (ring->gnttab)
         grants_close(ring);
-    cache_destroy(ring->requests);
+    pool_close(ring);
     if (ring->evtchn)
         hv_evtchn_close(ring->evtchn);
     if (ring->shared)

@@ -322,14 +322,28 @@ void guest_discard(struct guest *g, uint64_t id, uint64_t sector, uint64_t nr, u
     memcpy(next_slot(g), &r, sizeof(r));
 }
 
-void guest_indirect(struct guest *g, unsigned inner, uint64_t id, unsigned n)
+void guest_indirect(struct guest *g, unsigned inner, uint64_t id, uint64_t sector, uint32_t gref,
+                    const struct blkif_segment *seg, unsigned n)
 {
-    struct blkif_indirect_x86_64 r = {.operation = BLKIF_OP_INDIRECT,
-                                      .indirect_op = (uint8_t)inner,
-                                      .nr_segments = (uint16_t)n,
-                                      .id = id};
-
-    memcpy(next_slot(g), &r, sizeof(r));
+    if (seg && gref < GUEST_PAGES)
+        memcpy(guest_page(g, gref), seg, (n < 512 ? n : 512) * sizeof(*seg));
+    if (g->abi == BLKIF_ABI_X86_32) {
+        struct blkif_indirect_x86_32 r = {.operation = BLKIF_OP_INDIRECT,
+                                          .indirect_op = (uint8_t)inner,
+                                          .nr_segments = (uint16_t)n,
+                                          .id = id,
+                                          .sector_number = sector,
+                                          .indirect_grefs = {gref}};
+        memcpy(next_slot(g), &r, sizeof(r));
+    } else {
+        struct blkif_indirect_x86_64 r = {.operation = BLKIF_OP_INDIRECT,
+                                          .indirect_op = (uint8_t)inner,
+                                          .nr_segments = (uint16_t)n,
+                                          .id = id,
+                                          .sector_number = sector,
+                                          .indirect_grefs = {gref}};
+        memcpy(next_slot(g), &r, sizeof(r));
+    }
 }
 
 void guest_notify(struct guest *g)

@@ -56,7 +56,9 @@ struct blkif_segment guest_seg(uint32_t gref, unsigned first, unsigned last);
 void guest_rw(struct guest *g, unsigned op, uint64_t id, uint64_t sector,
               const struct blkif_segment *seg, unsigned n);
 void guest_discard(struct guest *g, uint64_t id, uint64_t sector, uint64_t nr, unsigned flag);
-void guest_indirect(struct guest *g, unsigned inner, uint64_t id, unsigned n);
+/* n segments, of which those that fit are written into the page of gref first. */
+void guest_indirect(struct guest *g, unsigned inner, uint64_t id, uint64_t sector, uint32_t gref,
+                    const struct blkif_segment *seg, unsigned n);
 /* Publishes, and notifies if the backend asked for it. */
 void guest_push(struct guest *g);
 void guest_notify(struct guest *g);

@@ -98,6 +98,50 @@ static void both_ways(void **state)
     }
 }
 
+static void offer_indirect(struct ring_config *c)
+{
+    c->limits.max_indirect = 128;
+}
+
+static void indirect_segments(void **state)
+{
+    (void)state;
+    for (size_t w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+        struct store *s = store_new(DISK_BYTES);
+        struct guest *g = guest_new(s, ways[w].abi, ways[w].index);
+        struct blkif_segment seg[128];
+        static const unsigned counts[] = {1, 11, 12, 128};
+        g->grant[33] = GRANT_RO; /* a frontend may grant the segment page read-only */
+        guest_connect(g, ways[w].persistent, offer_indirect);
+        for (size_t c = 0; c < 4; c++) {
+            unsigned n = counts[c];
+            for (unsigned i = 0; i < n; i++) {
+                seg[i] = guest_seg(40 + (i * 37) % 128, 0, 7); /* scattered pages */
+                fill(guest_page(g, seg[i].gref), 4096, i + n);
+            }
+            memset(s->bytes, 0xee, DISK_BYTES);
+            guest_indirect(g, BLKIF_OP_WRITE, 7, 8, 33, seg, n);
+            guest_push(g);
+            struct blkif_response rsp = guest_response(g);
+            assert_int_equal(rsp.status, BLKIF_RSP_OKAY);
+            assert_int_equal(rsp.operation, BLKIF_OP_WRITE); /* the inner one */
+            for (unsigned i = 0; i < n; i++)
+                assert_memory_equal(s->bytes + (i + 1) * 4096, guest_page(g, seg[i].gref), 4096);
+            assert_int_equal(s->bytes[4095], 0xee);
+            assert_int_equal(s->bytes[(n + 1) * 4096], 0xee);
+            for (unsigned i = 0; i < n; i++)
+                memset(guest_page(g, seg[i].gref), 0, 4096);
+            guest_indirect(g, BLKIF_OP_READ, 8, 8, 33, seg, n);
+            guest_push(g);
+            assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+            for (unsigned i = 0; i < n; i++)
+                assert_memory_equal(s->bytes + (i + 1) * 4096, guest_page(g, seg[i].gref), 4096);
+        }
+        guest_free(g);
+        store_free(s);
+    }
+}
+
 static void last_sector_and_eleven_segments(void **state)
 {
     struct store *s = store_new(DISK_BYTES);
@@ -166,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways),
+        cmocka_unit_test(indirect_segments),
         cmocka_unit_test(last_sector_and_eleven_segments),
         cmocka_unit_test(response_leaks_nothing_of_ours),
         cmocka_unit_test(kernel_compatible_statistics),

@@ -135,6 +135,60 @@ static void changes_to_a_read_only_disk(void **state) /* XSA-142 */
     down(f);
 }
 
+static void offer_indirect(struct ring_config *c)
+{
+    c->limits.max_indirect = 64;
+}
+
+static void bad_indirect_requests(void **state)
+{
+    static const struct {
+        unsigned inner, n, last;
+        uint64_t sector;
+        uint32_t gref;
+    } rows[] = {
+        {BLKIF_OP_READ, 0, 7, 0, 40},
+        {BLKIF_OP_READ, 65, 7, 0, 40}, /* more than offered: no page may be read */
+        {BLKIF_OP_WRITE, 65535, 7, 0, 40},
+        {BLKIF_OP_WRITE_BARRIER, 1, 7, 0, 40},
+        {BLKIF_OP_DISCARD, 1, 7, 0, 40},
+        {BLKIF_OP_INDIRECT, 1, 7, 0, 40},
+        {BLKIF_OP_WRITE, 2, 8, 0, 40},
+        {BLKIF_OP_WRITE, 2, 7, SECTORS - 15, 40},
+        {BLKIF_OP_WRITE, 2, 7, UINT64_MAX - 3, 40},
+        {BLKIF_OP_WRITE, 2, 7, 0, 9999},
+        {BLKIF_OP_WRITE, 2, 7, 0, 0},
+    };
+
+    (void)state;
+    for (int persistent = 0; persistent < 2; persistent++) {
+        struct fixture f;
+        struct blkif_segment seg[64];
+        f.s = store_new(DISK_BYTES);
+        memset(f.s->bytes, 0xee, DISK_BYTES);
+        f.g = guest_new(f.s, BLKIF_ABI_X86_64, 0);
+        guest_connect(f.g, persistent, offer_indirect);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            for (unsigned k = 0; k < 64; k++)
+                seg[k] = guest_seg(41 + k, 0, rows[i].last);
+            guest_indirect(f.g, rows[i].inner, i, rows[i].sector, rows[i].gref, seg,
+                           rows[i].n < 64 ? rows[i].n : 64);
+            if (rows[i].n > 64) { /* the count in the slot, beyond what is in the page */
+                struct blkif_indirect_x86_64 *r =
+                    (void *)(guest_page(f.g, GUEST_RING_REF) + 64 +
+                             ((f.g->req_prod - 1) & 31) * BLKIF_SLOT_BYTES_X86_64);
+                r->nr_segments = (uint16_t)rows[i].n;
+            }
+            guest_push(f.g);
+            struct blkif_response rsp = guest_response(f.g);
+            if (rsp.status != BLKIF_RSP_ERROR || rsp.id != i)
+                fail_msg("row %zu: status %d", i, rsp.status);
+        }
+        assert_true(untouched(f.s));
+        down(f);
+    }
+}
+
 static void whole_rings_of_garbage(void **state)
 {
     struct fixture f = up(NULL);
@@ -178,6 +232,7 @@ int main(void)
         cmocka_unit_test(bad_requests),
         cmocka_unit_test(discard_out_of_range),
         cmocka_unit_test(changes_to_a_read_only_disk),
+        cmocka_unit_test(bad_indirect_requests),
         cmocka_unit_test(whole_rings_of_garbage),
         cmocka_unit_test(impossible_index_halts_the_ring),
     };
