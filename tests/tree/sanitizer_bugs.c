@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     if (strcmp(kind, "leak") == 0)
         return leak((size_t)argc * 8);
     if (strcmp(kind, "overflow") == 0)
-        return big + argc > 0 ? 0 : 0;
+        return printf("%d\n", big + argc) < 0;
     if (strcmp(kind, "race") == 0)
         return race();
     fputs("usage: sanitizer_bugs heap|leak|overflow|race\n", stderr);
