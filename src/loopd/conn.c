@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/msg.h"
+#include "loopd/store.h"
 
 #define PAGES_MAX (1u << 20) /* 4 GiB */
 
@@ -152,6 +153,11 @@ static int do_create(struct hvconn *c, struct call *k)
     return 0;
 }
 
+static int do_introduce(struct hvconn *c, struct call *k)
+{
+    return store_domain_introduce(c->srv->store, k->q->domid.domid);
+}
+
 static int do_destroy(struct hvconn *c, struct call *k)
 {
     struct domain *dom = domain_find(c->srv, k->q->domid.domid);
@@ -220,6 +226,7 @@ static int (*const calls[LOOP_OP_COUNT])(struct hvconn *, struct call *) = {
     [LOOP_EV_BIND] = do_ev_bind,
     [LOOP_EV_CLOSE] = do_ev_close,
     [LOOP_CREATE] = do_create,
+    [LOOP_INTRODUCE] = do_introduce,
     [LOOP_DESTROY] = do_destroy,
     [LOOP_LIST] = do_list,
     [LOOP_REPORT] = do_report,

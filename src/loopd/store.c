@@ -267,6 +267,20 @@ static void listener_free(struct listener *l)
     free(l);
 }
 
+int store_domain_introduce(struct store *st, uint32_t domid)
+{
+    struct listener *l = store_listener(st, domid);
+
+    if (!l)
+        return -ENOENT;
+    if (!l->introduced) {
+        l->introduced = true;
+        watch_fire_special(st, SPECIAL_INTRODUCE);
+    }
+    reap(st);
+    return 0;
+}
+
 void store_domain_gone(struct store *st, uint32_t domid)
 {
     struct listener **at = &st->listeners;

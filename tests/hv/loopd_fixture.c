@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <xenstore.h>
 
 #include "hv/loop/toolstack.h"
 #include "hv/store.h"
@@ -127,19 +126,6 @@ static struct hv_store *store(struct loopd *d)
     return st;
 }
 
-static void introduce(struct loopd *d, uint32_t domid)
-{
-    char path[160];
-
-    snprintf(path, sizeof(path), "%s/xenstored.sock", d->dir);
-    setenv("XENSTORED_PATH", path, 1);
-    struct xs_handle *xs = xs_open(0);
-    unsetenv("XENSTORED_PATH");
-    if (!xs || !xs_introduce_domain(xs, domid, 1, 1))
-        die("introduce", strerror(errno));
-    xs_close(xs);
-}
-
 uint32_t loopd_create(struct loopd *d, uint32_t pages)
 {
     struct loop_hv *ts = toolstack(d);
@@ -154,8 +140,8 @@ uint32_t loopd_create(struct loopd *d, uint32_t pages)
     snprintf(path, sizeof(path), "/local/domain/%u/device", domid);
     check(hv_store_mkdir(st, 0, path), path);
     hv_store_close(st);
+    check(loop_domain_introduce(ts, domid), "introduce");
     loop_toolstack_close(ts);
-    introduce(d, domid);
     return domid;
 }
 

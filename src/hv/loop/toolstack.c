@@ -29,12 +29,22 @@ int loop_domain_create(struct loop_hv *ts, uint32_t pages, uint32_t *domid)
     return r;
 }
 
-int loop_domain_destroy(struct loop_hv *ts, uint32_t domid)
+static int domain_request(struct loop_hv *ts, uint32_t op, uint32_t domid)
 {
     struct loop_domid_req req = {.domid = domid};
     struct loop_head rsp;
 
-    return loop_rpc(ts, LOOP_DESTROY, &req, &rsp, NULL, 0);
+    return loop_rpc(ts, op, &req, &rsp, NULL, 0);
+}
+
+int loop_domain_introduce(struct loop_hv *ts, uint32_t domid)
+{
+    return domain_request(ts, LOOP_INTRODUCE, domid);
+}
+
+int loop_domain_destroy(struct loop_hv *ts, uint32_t domid)
+{
+    return domain_request(ts, LOOP_DESTROY, domid);
 }
 
 int loop_domain_list(struct loop_hv *ts, int (*row)(const struct loop_list_row *, void *),

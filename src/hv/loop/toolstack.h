@@ -20,6 +20,8 @@ void loop_toolstack_close(struct loop_hv *ts);
 
 /* A domain with that many pages of memory, nothing of it in the store yet. */
 int loop_domain_create(struct loop_hv *ts, uint32_t pages, uint32_t *domid);
+/* Tells the store's clients (@introduceDomain) once its directories are there. */
+int loop_domain_introduce(struct loop_hv *ts, uint32_t domid);
 /* Ends its connections; @releaseDomain fires. Its directories in the store stay. */
 int loop_domain_destroy(struct loop_hv *ts, uint32_t domid);
 

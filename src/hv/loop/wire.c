@@ -21,6 +21,7 @@ static const struct {
     [LOOP_EV_BIND] = {sizeof(struct loop_ev_req), sizeof(struct loop_ev_rsp)},
     [LOOP_EV_CLOSE] = {sizeof(struct loop_ev_req), HEAD},
     [LOOP_CREATE] = {sizeof(struct loop_create_msg), sizeof(struct loop_create_msg)},
+    [LOOP_INTRODUCE] = {sizeof(struct loop_domid_req), HEAD},
     [LOOP_DESTROY] = {sizeof(struct loop_domid_req), HEAD},
     [LOOP_LIST] = {sizeof(struct loop_cursor_req), sizeof(struct loop_list_rsp)},
     [LOOP_REPORT] = {sizeof(struct loop_cursor_req), sizeof(struct loop_report_rsp)},

@@ -134,6 +134,7 @@ enum loop_op {
     LOOP_EV_CLOSE,
     /* The toolstack's; domain 0 only. */
     LOOP_CREATE,
+    LOOP_INTRODUCE, /* fires @introduceDomain, as the store's own request does */
     LOOP_DESTROY,
     LOOP_LIST,
     LOOP_REPORT,
@@ -155,7 +156,7 @@ struct loop_hello_req {
     uint32_t domid; /* who we are */
 };
 
-struct loop_domid_req { /* PEER, SLOT_OPEN, DESTROY */
+struct loop_domid_req { /* PEER, SLOT_OPEN, INTRODUCE, DESTROY */
     struct loop_head head;
     uint32_t domid;
     uint32_t pad;
