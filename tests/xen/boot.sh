@@ -28,7 +28,7 @@ nice -n 5 timeout "$limit" qemu-system-x86_64 -accel "$accel" "${icount[@]}" \
     -nic none -serial "file:$log" -kernel "$rig/xen.elf" \
     -append "console=com1 com1=115200,8n1 dom0_mem=${dom0mem}M,max:${dom0mem}M dom0_max_vcpus=1 \
 loglvl=warning guest_loglvl=warning noreboot" \
-    -initrd "$rig/vmlinuz console=hvc0 quiet panic=0 $*,$initrd" </dev/null 2>"$log.qemu" &
+    -initrd "$rig/vmlinux console=hvc0 quiet panic=0 $*,$initrd" </dev/null 2>"$log.qemu" &
 qemu=$!
 trap 'kill $qemu 2>/dev/null || :; wait $qemu 2>/dev/null || :' EXIT
 trap 'exit 1' HUP INT TERM

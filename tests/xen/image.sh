@@ -15,6 +15,8 @@ make_images() { # folder
         source=$BUILD/src/${program%=*}
         if [ -x "$source" ]; then
             programs+=("host:$source=${program#*=}")
+        elif [ "$program" != "${program#ctl}" ]; then
+            :
         elif [ "${NEED_BLKBACKD:-1}" = 1 ]; then
             echo "no $source: build first" >&2
             return 1
@@ -28,7 +30,7 @@ make_images() { # folder
         mod:{xen-privcmd,xenfs,xen-evtchn,xen-gntdev,xen-gntalloc,crc16,mbcache,jbd2,crc32c_generic} \
         mod:{ext4,loop,brd,null_blk,configfs,xen-blkback} \
         "file:$here/dom0=test" "file:$RIG/root/etc/mke2fs.conf=etc/mke2fs.conf" \
-        "file:$RIG/vmlinuz=guest/vmlinuz" "file:$1/guest.img=guest/initrd" \
+        "file:$RIG/vmlinux=guest/vmlinux" "file:$1/guest.img=guest/initrd" \
         "file:$top/packaging/block-blkbackd=etc/xen/scripts/block-blkbackd" \
         "file:$here/dom0/block-loop=etc/xen/scripts/block-loop" "${programs[@]}" || return 1
 }

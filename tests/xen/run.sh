@@ -65,7 +65,10 @@ boot() { # name seconds scenarios backend [argument...]
 
 RIG=$("$here/setup.sh" 2>"$work/why") || skip_all "$(tail -1 "$work/why")"
 command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64: install qemu-system-x86"
-make_images "$work" || skip_all "the machine's images cannot be built"
+make_images "$work" || {
+    echo "Bail out! the machine's images cannot be built"
+    exit 1
+}
 
 PVH_CPU=max,-smap,-smep,-rdtscp,-avx,-avx2,-xsave
 [ $# -gt 0 ] || set -- pv pvh kernel errors

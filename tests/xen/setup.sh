@@ -6,7 +6,7 @@
 #
 #   setup.sh            prints the folder: $BLKBACKD_XEN_CACHE, else ~/.cache/blkbackd-xen
 #
-# Leaves there root/ (the unpacked packages), xen.elf, vmlinuz. Needs apt, not root. Exit 77 with the
+# Leaves there root/ (the unpacked packages), xen.elf, vmlinux. Needs apt, not root. Exit 77 with the
 # reason when the packages cannot be fetched.
 
 set -euo pipefail
@@ -34,6 +34,17 @@ fetch() { # into $1
         skip "the packages cannot be fetched: $(grep -m1 '^E:' "$1/log" || tail -1 "$1/log")"
 }
 
+# The ELF kernel inside a bzImage (Linux's Documentation/arch/x86/boot.rst), so that no emulated
+# processor spends its time decompressing it.
+unpack_kernel() { # bzImage vmlinux
+    number() { od -An -v -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '; }
+    local start=$((($(number "$1" 0x1f1 1) + 1) * 512 + $(number "$1" 0x248 4)))
+    # The payload's last four bytes are its unpacked length.
+    dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$start \
+        count=$(($(number "$1" 0x24c 4) - 4)) status=none | xz -dc >"$2" ||
+        skip "the kernel cannot be unpacked with xz"
+}
+
 if [ ! -e "$cache/ready" ]; then
     mkdir -p "$cache"
     exec 9>"$cache/lock"
@@ -50,7 +61,7 @@ if [ ! -e "$cache/ready" ]; then
         dpkg -x "$deb" "$work/root"
     done
     zcat "$work"/root/boot/xen-4.17-amd64.gz >"$cache/xen.elf"
-    cp "$work"/root/boot/vmlinuz-* "$cache/vmlinuz"
+    unpack_kernel "$work"/root/boot/vmlinuz-* "$cache/vmlinux"
     mv "$work/root" "$cache/root"
     : >"$cache/ready"
 fi

@@ -7,7 +7,8 @@
 GUEST_MEMORY=${GUEST_MEMORY:-192} # MiB
 GUEST_TYPE=${GUEST_TYPE:-pv}
 
-pass() { echo "@@ ok $*"; }
+clock() { cut -d' ' -f1 /proc/uptime; }
+pass() { echo "@@ ok $* ($(clock) s)"; }
 remark() { sed 's/^/@@ # /'; }
 fail() {
     echo "@@ not ok $1"
@@ -110,7 +111,7 @@ ports() {
 watches() {
     rm -f /tmp/mem
     xenstore-control memreport /tmp/mem >/dev/null 2>&1
-    grep -c 'struct watch ' /tmp/mem 2>/dev/null || echo unknown
+    grep -c 'struct watch ' /tmp/mem
 }
 
 daemon_fds() {
@@ -163,7 +164,7 @@ create() { # name job disk...
     {
         echo "name='$1'"
         echo "type='$GUEST_TYPE'"
-        echo "kernel='/guest/vmlinuz'"
+        echo "kernel='/guest/vmlinux'"
         echo "ramdisk='/guest/initrd'"
         echo "memory=$GUEST_MEMORY"
         echo "vcpus=1"

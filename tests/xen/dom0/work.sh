@@ -54,10 +54,19 @@ life() {
     check_equal "$T: xvda holds what the guest wrote" "$(checksum /store/a.img)" "$(guest_sum xvda)"
     check_equal "$T: the read-only disk reads as it is" "$(guest_sum xvdc)" "$readonly_sum"
     check_equal "$T: the read-only disk is unchanged" "$(checksum /store/c.img)" "$readonly_sum"
+    # What is looked for after each end must be seen now, or its absence would mean nothing.
     check_equal "$T: two disks, two workers" "$(workers)" 2
+    check "$T: event channels with the guest are seen" \
+        test "$(ports 0 "$first")" -ge 4 -a "$(ports 0 any)" -gt "$ports_before"
+    check "$T: its backend directory is seen" xenstore-exists "backend/vbd/$first"
+    check "$T: watches are counted" test "$watches_before" -gt 5
+    [ "$BACKEND" != blkbackd ] ||
+        check "$T: mapped pages of the guest are seen" test "$(mappings)" -ge 2
     if [ "$WORK" = all ]; then
-        attach_round 1 /dev/ram1 || return 1
         make_image /store/b.img 16
+        losetup /dev/loop7 /store/b.img # a block device
+        attach_round 1 /dev/loop7 || return 1
+        losetup -d /dev/loop7
         attach_round 2 /store/b.img || return 1
     fi
     go reboot
