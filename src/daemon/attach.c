@@ -8,7 +8,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
+#include "daemon/lifefile.h"
 #include "daemon/process.h"
 
 void vbd_set_phase(struct vbd *v, enum vbd_phase phase)
@@ -44,10 +47,38 @@ static void on_halted(struct vbd *v, const struct worker_event *e)
                  e->text.text);
 }
 
+static void on_old_exit(void *arg, uint32_t events)
+{
+    struct vbd *v = arg;
+
+    loop_remove(v->old_source);
+    v->old_source = NULL;
+    close(v->old_pidfd);
+    v->old_pidfd = -1;
+    bus_mark(&v->dev);
+}
+
+bool vbd_wait_for_old(struct vbd *v)
+{
+    if (v->old_source)
+        return true;
+    v->old_pidfd = lifefile_living(v->daemon->config.run_dir, v->dev.nodename, &v->old_pid);
+    if (v->old_pidfd < 0)
+        return false;
+    log_info("%s: waiting for process %d, which an earlier daemon left, to finish", v->dev.label,
+             (int)v->old_pid);
+    if (loop_add_fd(v->daemon->loop, v->old_pidfd, EPOLLIN, on_old_exit, v, &v->old_source)) {
+        close(v->old_pidfd);
+        v->old_pidfd = -1;
+    }
+    return v->old_source != NULL;
+}
+
 static void on_exited(struct vbd *v, const struct worker_event *e)
 {
     bool asked = v->phase == PHASE_QUITTING;
 
+    lifefile_remove(v->daemon->config.run_dir, v->dev.nodename);
     worker_free(v->worker);
     v->worker = NULL;
     v->storage_known = false;
@@ -124,6 +155,7 @@ int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err
         memcpy(v->engine, desc->engine, sizeof(v->engine));
         v->storage_known = true;
         vbd_set_phase(v, PHASE_STARTING);
+        lifefile_write(v->daemon->config.run_dir, v->dev.nodename, worker_pid(v->worker));
         send_setup(v, desc); /* if that fails the worker's exit says so */
     }
     engine_desc_close(desc);

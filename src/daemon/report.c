@@ -75,7 +75,8 @@ static struct json_object *show(struct daemon *d, struct json_object *request)
     const struct vbd *v;
     unsigned slot = 0;
 
-    if (!json_object_object_get_ex(request, "disk", &name))
+    if (!json_object_object_get_ex(request, "disk", &name) ||
+        !json_object_is_type(name, json_type_string))
         return bad("usage", "show needs the name of a disk", "");
     while ((v = next_disk(d, &slot)) != NULL) {
         if (!report_names(v, json_object_get_string(name)))
@@ -139,7 +140,8 @@ static struct json_object *dispatch(struct daemon *d, const char *line)
     struct json_object *request = json_tokener_parse(line), *cmd, *o = NULL;
 
     if (!json_object_is_type(request, json_type_object) ||
-        !json_object_object_get_ex(request, "cmd", &cmd)) {
+        !json_object_object_get_ex(request, "cmd", &cmd) ||
+        !json_object_is_type(cmd, json_type_string)) {
         json_object_put(request);
         return bad("usage", "a request is one line of JSON with a \"cmd\"", "");
     }

@@ -55,13 +55,13 @@ void bus_delist(struct bus *bus, struct xb_device *dev)
 }
 
 /* May a directory in that state be taken? A new one is Initialising; InitWait, too, is early
- * enough (the kernel's driver was there first and has been unbound). Later states are taken only
- * when the daemon starts: they are of disks that the one before us served. */
+ * enough (the kernel's driver was there first and has been unbound). Closing on a directory
+ * that nobody serves is a toolstack that waits for Closed. Other states are taken only when the
+ * daemon starts: they are of disks that the one before us served. */
 static bool may_take(enum xenbus_state state, bool adopt)
 {
-    return state == XB_INITIALISING || state == XB_INITWAIT ||
-           (adopt && (state == XB_INITIALISED || state == XB_CONNECTED || state == XB_CLOSING ||
-                      state == XB_CLOSED));
+    return state == XB_INITIALISING || state == XB_INITWAIT || state == XB_CLOSING ||
+           (adopt && (state == XB_INITIALISED || state == XB_CONNECTED || state == XB_CLOSED));
 }
 
 static void probe(struct bus *bus, const struct xb_id *id, bool adopt)

@@ -44,7 +44,7 @@ void vbd_open_storage(struct vbd *v)
     struct engine_desc desc;
     struct errmsg err = {""};
 
-    if (v->phase != PHASE_NONE || v->retry)
+    if (v->phase != PHASE_NONE || v->retry || vbd_wait_for_old(v))
         return;
     int n = storage_choose(read_ours, &v->dev, &v->choice, &err);
     if (n > 0 && v->no_target)

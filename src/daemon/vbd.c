@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blkif/features.h"
 #include "daemon/process.h"
@@ -97,7 +98,7 @@ static int probe(struct bus *bus, const struct xb_id *id, const char *dir, enum 
     }
     memset(v, 0, sizeof(*v));
     v->daemon = daemon;
-    v->stats_fd = -1;
+    v->stats_fd = v->old_pidfd = -1;
     v->online = true;
     memcpy(v->dev.otherend, frontend, sizeof(frontend));
     read_names(v, bus, id, dir);
@@ -117,6 +118,9 @@ static void release(struct xb_device *dev)
     if (dev->bus)
         log_info("%s: gone", dev->label);
     loop_remove(v->retry);
+    loop_remove(v->old_source);
+    if (v->old_pidfd >= 0)
+        close(v->old_pidfd);
     stats_page_destroy(v->stats, v->stats_fd);
     if (v->worker)
         worker_free(v->worker);

@@ -51,6 +51,9 @@ struct vbd {
     int failure;                    /* of the worker, not yet dealt with: negative errno */
     struct errmsg failure_text;
     struct loop_source *retry;
+    int old_pidfd; /* of the worker of a daemon before this one, still finishing; -1: none */
+    pid_t old_pid;
+    struct loop_source *old_source;
 
     char vdev[VBD_NAME_MAX]; /* "xvda"; printable */
     char domain[64];         /* the guest's name, printable, or "" */
@@ -95,6 +98,8 @@ void vbd_serve(struct vbd *v);
  */
 void vbd_set_phase(struct vbd *v, enum vbd_phase phase);
 int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err);
+/* True while an earlier daemon's worker still has the disk; its end brings the next look. */
+bool vbd_wait_for_old(struct vbd *v);
 /* True when no ring is connected; otherwise the next step there has been taken. */
 bool vbd_idle(struct vbd *v);
 /* True when there is no worker; otherwise it has been told to go. */

@@ -89,6 +89,11 @@ bool vbd_waits_for(const struct vbd *v, struct errmsg *out)
 {
     if (waits_for_worker(v, out))
         return true;
+    if (v->old_source) {
+        errmsg_set(out, 0, "process %d, a worker of an earlier daemon, to finish its I/O",
+                   (int)v->old_pid);
+        return true;
+    }
     if (v->retry) {
         errmsg_set(out, 0, "its storage to open again; the guest's I/O waits");
         return true;
