@@ -82,9 +82,10 @@ struct ring {
 
     struct ioctx io;
     struct engine_channel *channel;
-    struct ioctx_op event_op, stop_op;
+    struct ioctx_op event_op, wake_op;
     bool event_armed;  /* a poll on the event channel is in the io_uring */
     bool event_masked; /* the port was read and not written back yet */
+    bool gated;        /* another ring's barrier holds the gate: it will wake us */
     bool barrier;      /* a barrier was consumed and has not been answered: take nothing further */
     struct ring_request *parked; /* that barrier, while it waits for the requests before it */
     struct request_list mapped;  /* consumed in this pass, to be submitted at its end */
@@ -96,8 +97,10 @@ struct ring {
 
     pthread_t thread;
     bool thread_started;
-    int stop_fd;   /* written by ring_stop() */
-    bool stopping; /* what the thread knows of it */
+    int wake_fd;         /* the gate's eventfd for us: ring_stop(), and other rings' barriers */
+    uint64_t wake_count; /* io_uring reads the eventfd into it */
+    bool stop;           /* set by ring_stop() */
+    bool stopping;       /* what the thread knows of it */
     sem_t started;
     int start_err;
     struct errmsg start_why;

@@ -12,8 +12,10 @@ static void answer(struct ring *ring, struct ring_request *req)
     blkif_ring_respond(&ring->back, req->raw.id, blkif_request_echo_op(&req->raw), req->status);
     ring->unpublished++;
     ring->inflight--;
-    if (req->checked.kind == KIND_BARRIER)
+    if (req->checked.kind == KIND_BARRIER) {
         ring->barrier = false;
+        ring_gate_release(ring->config.gate, ring->config.index);
+    }
     pool_give(ring, req);
 }
 

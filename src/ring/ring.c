@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/barrier.h"
 
 void request_list_init(struct request_list *list)
 {
@@ -67,9 +68,6 @@ static int allocate(struct ring *ring, struct errmsg *err)
         return errmsg_set(err, ret, "too many object caches in one worker");
     if (ret)
         return errmsg_set(err, ret, "no memory for ring %u", ring->config.index);
-    ring->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (ring->stop_fd < 0)
-        return errmsg_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
     return 0;
 }
 
@@ -96,7 +94,7 @@ int ring_start(const struct ring_config *config, struct ring **out, struct errms
         return errmsg_set(err, -ENOMEM, "no memory for ring %u", config->index);
     memset(ring, 0, sizeof(*ring));
     ring->config = *config;
-    ring->stop_fd = -1;
+    ring->wake_fd = ring_gate_fd(config->gate, config->index);
     request_list_init(&ring->mapped);
     request_list_init(&ring->done);
     sem_init(&ring->started, 0, 0);
@@ -117,8 +115,9 @@ void ring_stop(struct ring *ring)
 {
     uint64_t one = 1;
 
-    /* An eventfd takes this without blocking; the thread polls it. */
-    if (write(ring->stop_fd, &one, sizeof(one)) < 0)
+    WRITE_ONCE(ring->stop, true);
+    /* An eventfd takes this without blocking, and orders the store before the thread's load. */
+    if (write(ring->wake_fd, &one, sizeof(one)) < 0)
         log_error("ring %u: cannot be told to stop", ring->config.index);
 }
 
@@ -135,8 +134,7 @@ void ring_destroy(struct ring *ring)
         hv_gnttab_unmap(ring->gnttab, ring->shared, ring->config.nr_refs);
     if (ring->gnttab)
         hv_gnttab_close(ring->gnttab);
-    if (ring->stop_fd >= 0)
-        close(ring->stop_fd);
+    ring_gate_part(ring->config.gate, ring->config.index);
     sem_destroy(&ring->started);
     free(ring);
 }

@@ -18,6 +18,7 @@
 #include "blkif/layout.h"
 #include "engine/engine.h"
 #include "hv/hv.h"
+#include "ring/gate.h"
 
 /* Why a ring was stopped for good (HALT: no answer, no busy loop, until disconnect). */
 enum ring_halt {
@@ -39,6 +40,7 @@ struct ring_config {
     uint32_t persistent_max; /* grants kept mapped; further ones are copied */
     struct blkif_limits limits;
     struct engine *engine;    /* shared by the disk's rings; outlives them */
+    struct ring_gate *gate;   /* shared by the disk's rings; outlives them */
     struct stats_ring *stats; /* this ring's row */
     /* Written to (8 bytes) once when the ring halts; the control thread's eventfd. */
     int halt_fd;

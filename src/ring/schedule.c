@@ -31,6 +31,12 @@ void ring_halt(struct ring *ring, enum ring_halt why)
         log_error("ring %u: cannot tell the control thread", ring->config.index);
 }
 
+static void listen_for_wake(struct ring *ring)
+{
+    io_uring_prep_read(ioctx_sqe(&ring->io, &ring->wake_op), ring->wake_fd, &ring->wake_count,
+                       sizeof(ring->wake_count), 0);
+}
+
 static void on_event(struct ioctx_op *op, int res)
 {
     struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, event_op));
@@ -51,17 +57,15 @@ static void on_event(struct ioctx_op *op, int res)
     }
 }
 
-static void on_stop(struct ioctx_op *op, int res)
+/* The control thread wants the ring to stop, or another ring's barrier begins or ends: either way
+ * the next pass looks at everything. */
+static void on_wake(struct ioctx_op *op, int res)
 {
-    struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, stop_op));
+    struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, wake_op));
 
     (void)res;
-    ring->stopping = true;
-}
-
-static void arm_poll(struct ring *ring, struct ioctx_op *op, int fd)
-{
-    io_uring_prep_poll_add(ioctx_sqe(&ring->io, op), fd, POLLIN);
+    ring->stopping = READ_ONCE(ring->stop);
+    listen_for_wake(ring);
 }
 
 /* The port is written back after the work and before the sleep (that write is the late EOI), and
@@ -75,7 +79,8 @@ static void listen_for_event(struct ring *ring)
     }
     if (!ring->event_armed) {
         ring->event_armed = true;
-        arm_poll(ring, &ring->event_op, hv_evtchn_fd(ring->evtchn));
+        io_uring_prep_poll_add(ioctx_sqe(&ring->io, &ring->event_op), hv_evtchn_fd(ring->evtchn),
+                               POLLIN);
     }
 }
 
@@ -85,7 +90,7 @@ static int ring_wait(struct ring *ring)
 {
     if (ioctx_ready(&ring->io))
         return ioctx_enter(&ring->io, false, 0);
-    if (!ring->stopping && !ring->halted && !ring->barrier) {
+    if (!ring->stopping && !ring->halted && !ring->barrier && !ring->gated) {
         if (blkif_ring_arm(&ring->back)) /* came in between; or broken, as the next pass will see */
             return ioctx_enter(&ring->io, false, 0);
         listen_for_event(ring);
@@ -97,9 +102,11 @@ static void ring_pass(struct ring *ring)
 {
     ioctx_reap(&ring->io);
     ring_answer_done(ring);
-    if (!ring->stopping && !ring->halted)
+    ring->gated = !ring_gate_enter(ring->config.gate, ring->config.index);
+    if (!ring->stopping && !ring->halted && !ring->gated)
         ring_consume(ring);
     ring_answer_done(ring); /* what was answered without the storage */
+    ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL));
     if (!ring->halted)
         ring_publish(ring);
     WRITE_ONCE(ring->config.stats->enters, ring->io.enters);
@@ -112,7 +119,7 @@ static bool finished(const struct ring *ring)
 
 static void ring_loop(struct ring *ring)
 {
-    arm_poll(ring, &ring->stop_op, ring->stop_fd);
+    listen_for_wake(ring);
     for (;;) {
         ring_pass(ring);
         if (finished(ring))
@@ -151,7 +158,7 @@ void *ring_thread(void *arg)
 
     pthread_setname_np(pthread_self(), ring->config.thread_name);
     ring->event_op.done = on_event;
-    ring->stop_op.done = on_stop;
+    ring->wake_op.done = on_wake;
     /* The io_uring belongs to the thread that makes it. */
     ring->start_err = ring_open_io(ring);
     int err = ring->start_err;

@@ -55,8 +55,9 @@ static void fill_io(struct ring_request *req)
 
 void ring_submit(struct ring *ring, struct ring_request *req)
 {
-    if (req->checked.kind == KIND_BARRIER && req->step == 0 && ring->inflight > 1) {
-        ring->parked = req; /* until the requests before it have been answered */
+    if (req->checked.kind == KIND_BARRIER && req->step == 0 &&
+        (ring->inflight > 1 || !ring_gate_claim(ring->config.gate, ring->config.index))) {
+        ring->parked = req; /* until what came before it, on every ring, has been answered */
         return;
     }
     if (req->status != BLKIF_RSP_OKAY || req->step == req->nr_steps) {

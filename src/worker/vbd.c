@@ -111,6 +111,7 @@ static int start_ring(struct worker *w, const struct vbd_connect *msg, uint32_t 
         .persistent_max = w->setup.persistent_max,
         .limits = limits_of(w),
         .engine = w->engine,
+        .gate = w->gate,
         .stats = &w->stats->ring[i],
         .halt_fd = w->halt_fd,
     };
@@ -142,8 +143,11 @@ int vbd_connect_rings(struct worker *w, const struct vbd_connect *msg, struct er
     if (!connect_sane(msg))
         return errmsg_set(err, -EINVAL, "the parameters of the rings are out of bounds");
     vbd_disconnect_rings(w); /* as the kernel driver does first: there may be an old connection */
+    int ret = ring_gate_create(msg->nr_rings, &w->gate);
+    if (ret)
+        return errmsg_set(err, ret, "no memory for %u rings", msg->nr_rings);
     while (w->nr_rings < msg->nr_rings) {
-        int ret = start_ring(w, msg, w->nr_rings, err);
+        ret = start_ring(w, msg, w->nr_rings, err);
         if (ret) {
             vbd_disconnect_rings(w);
             return ret;
@@ -164,6 +168,8 @@ void vbd_disconnect_rings(struct worker *w)
         w->rings[i] = NULL;
     }
     w->nr_rings = 0;
+    ring_gate_destroy(w->gate);
+    w->gate = NULL;
 }
 
 void vbd_release(struct worker *w)

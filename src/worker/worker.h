@@ -26,6 +26,7 @@ struct worker {
     struct engine *engine;
     uint32_t nr_rings;
     struct ring *rings[VBD_RINGS_MAX];
+    struct ring_gate *gate;
     bool halt_told[VBD_RINGS_MAX];
 };
 

@@ -248,6 +248,9 @@ void guest_connect(struct guest *g, bool persistent, void (*edit)(struct ring_co
     };
     struct errmsg err = {""};
 
+    if (!g->gate)
+        assert_int_equal(ring_gate_create(1, &g->gate), 0);
+    c.gate = g->gate;
     if (edit)
         edit(&c);
     if (ring_start(&c, &g->ring, &err))
@@ -267,6 +270,7 @@ void guest_free(struct guest *g)
 {
     if (g->ring)
         guest_disconnect(g);
+    ring_gate_destroy(g->gate);
     close(g->to_backend);
     close(g->to_guest);
     close(g->halt_fd);

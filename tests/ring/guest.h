@@ -38,6 +38,7 @@ struct guest {
     struct store *store;
     struct stats_ring stats;
     int halt_fd;
+    struct ring_gate *gate; /* its own, unless a test gives it another before connecting */
     struct ring *ring;
 };
 

@@ -85,6 +85,77 @@ static void barrier_orders_its_neighbours(void **state)
     }
 }
 
+static void first_of_two(struct ring_config *c)
+{
+    c->index = 0;
+}
+
+static void second_of_two(struct ring_config *c)
+{
+    c->index = 1;
+}
+
+static void barrier_orders_every_ring_of_the_disk(void **state)
+{
+    struct blkif_segment seg = guest_seg(40, 0, 7);
+    struct ring_gate *gate;
+    struct store *s[2];
+    struct guest *g[2];
+
+    (void)state;
+    assert_int_equal(ring_gate_create(2, &gate), 0);
+    for (int i = 0; i < 2; i++) {
+        s[i] = store_new(DISK_BYTES);
+        s[i]->hold = true;
+        g[i] = guest_new(s[i], BLKIF_ABI_X86_64, 0);
+        g[i]->gate = gate;
+        guest_connect(g[i], true, i ? second_of_two : first_of_two);
+    }
+    guest_rw(g[1], BLKIF_OP_WRITE, 1, 8, &seg, 1);
+    guest_push(g[1]);
+    store_wait_held(s[1], 1);
+    guest_rw(g[0], BLKIF_OP_WRITE_BARRIER, 2, 16, &seg, 1);
+    guest_push(g[0]);
+    usleep(20000);
+    assert_int_equal(store_logged(s[0]), 0); /* the other ring's write is still out */
+    store_let_go(s[1], 1);
+    assert_int_equal(guest_response(g[1]).id, 1);
+    store_wait_logged(s[0], 1); /* now it starts */
+    guest_rw(g[1], BLKIF_OP_WRITE, 3, 24, &seg, 1);
+    guest_push(g[1]);
+    for (unsigned step = 1; step <= 3; step++) {
+        usleep(10000);
+        assert_int_equal(store_logged(s[1]), 1); /* the other ring waits */
+        store_wait_logged(s[0], step);
+        store_let_go(s[0], 1);
+    }
+    assert_int_equal(guest_response(g[0]).id, 2);
+    store_wait_logged(s[1], 2);
+    store_let_go(s[1], 1);
+    assert_int_equal(guest_response(g[1]).id, 3);
+
+    /* Two barriers at once: one after the other, no deadlock. */
+    s[0]->hold = s[1]->hold = false;
+    for (unsigned round = 0; round < 200; round++) {
+        for (int i = 0; i < 2; i++) {
+            guest_rw(g[i], BLKIF_OP_WRITE, 10, 8, &seg, 1);
+            guest_rw(g[i], BLKIF_OP_WRITE_BARRIER, 11, 8, &seg, 1);
+            guest_rw(g[i], BLKIF_OP_WRITE, 12, 8, &seg, 1);
+            guest_push(g[i]);
+        }
+        for (int i = 0; i < 2; i++)
+            for (unsigned k = 10; k < 13; k++)
+                assert_int_equal(guest_response(g[i]).id, k);
+    }
+    for (int i = 0; i < 2; i++) {
+        guest_disconnect(g[i]);
+        g[i]->gate = NULL;
+        guest_free(g[i]);
+        store_free(s[i]);
+    }
+    ring_gate_destroy(gate);
+}
+
 static void empty_barrier_and_flush(void **state)
 {
     struct fixture f = up(true);
@@ -212,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barrier_orders_its_neighbours),
+        cmocka_unit_test(barrier_orders_every_ring_of_the_disk),
         cmocka_unit_test(empty_barrier_and_flush),
         cmocka_unit_test(barrier_whose_grant_is_bad_holds_nobody),
         cmocka_unit_test(stop_finishes_what_was_taken),
