@@ -53,7 +53,7 @@ struct lane {
     uint64_t next_block, random, asked;
     uint64_t finished; /* the main thread reads it for its progress line */
     struct report_side side[2];
-    int rc;
+    int rc; /* the main thread looks at it too */
 };
 
 static uint64_t next_random(struct lane *l)
@@ -94,7 +94,7 @@ static void submit_idle(struct lane *l)
         if (rc == -EAGAIN)
             break;
         if (rc < 0) {
-            l->rc = rc;
+            WRITE_ONCE(l->rc, rc);
             break;
         }
         l->idle = li->next_idle;
@@ -130,7 +130,7 @@ static void *run_lane(void *arg)
             break;
         rc = blkfront_poll(b->bf, l->queue, 200);
         if (rc < 0)
-            l->rc = rc;
+            WRITE_ONCE(l->rc, rc);
         if (rc == 0 && READ_ONCE(b->stop) > 1) /* the backend is gone */
             blkfront_fail(b->bf, l->queue);
     }
