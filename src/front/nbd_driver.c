@@ -175,13 +175,14 @@ static bool sleep_or_stop(struct driver *d)
                            {.fd = blkfront_events_fd(d->bf), .events = d->gone ? 0 : POLLIN},
                            {.fd = blkfront_fd(d->bf, 0), .events = POLLIN}};
     uint64_t n;
-    bool stop;
+    bool stop, sleeps;
 
     pthread_mutex_lock(&d->lock);
     stop = d->stopping && d->fresh == NULL && d->head == NULL && !busy;
-    d->asleep = d->fresh == NULL && !stop;
+    sleeps = d->fresh == NULL && !stop;
+    d->asleep = sleeps;
     pthread_mutex_unlock(&d->lock);
-    if (!d->asleep)
+    if (!sleeps)
         return !stop;
     poll(pfd, d->spin ? 2 : 3, d->spin && busy ? 0 : -1);
     pthread_mutex_lock(&d->lock);
