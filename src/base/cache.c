@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "base/barrier.h"
 
-#define CACHE_LINE 64u
+#define CACHE_LINE      64u
+#define CACHE_ALIGN_MAX 4096u /* objects begin at the start of a page */
 
 struct cache {
     struct cache_row *row;
@@ -23,6 +25,7 @@ struct cache {
     uint32_t *free_index;
     size_t free_count;
     size_t total;
+    size_t bytes; /* of all objects */
 };
 
 static struct cache_table own_table;
@@ -70,23 +73,23 @@ static void row_release(struct cache_row *row)
     pthread_mutex_unlock(&table_lock);
 }
 
-static int cache_allocate(struct cache *c, size_t align, size_t count)
+/* Fresh pages: zero, and not resident before an object in them is used. */
+static int cache_allocate(struct cache *c, size_t count)
 {
-    size_t bytes;
-
-    if (__builtin_mul_overflow(c->stride, count, &bytes))
+    if (__builtin_mul_overflow(c->stride, count, &c->bytes))
         return -ENOMEM;
-    c->objects = aligned_alloc(align, bytes);
+    void *pages = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return -ENOMEM;
+    c->objects = pages;
     c->free_index = malloc(count * sizeof(*c->free_index));
-    if (!c->objects || !c->free_index)
-        return -ENOMEM;
-    memset(c->objects, 0, bytes);
-    return 0;
+    return c->free_index ? 0 : -ENOMEM;
 }
 
 static void cache_free(struct cache *c)
 {
-    free(c->objects);
+    if (c->objects)
+        munmap(c->objects, c->bytes);
     free(c->free_index);
     free(c);
 }
@@ -97,14 +100,15 @@ int cache_create(const char *name, size_t object_bytes, size_t align_bytes, size
     size_t align = align_bytes ? align_bytes : CACHE_LINE;
 
     if (!name[0] || strlen(name) >= CACHE_NAME_MAX || !object_bytes || !count ||
-        count > UINT32_MAX || (align & (align - 1)) || object_bytes > SIZE_MAX - align)
+        count > UINT32_MAX || (align & (align - 1)) || align > CACHE_ALIGN_MAX ||
+        object_bytes > SIZE_MAX - align)
         return -EINVAL;
     struct cache *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
     c->stride = (object_bytes + align - 1) & ~(align - 1);
     c->total = count;
-    int err = cache_allocate(c, align, count);
+    int err = cache_allocate(c, count);
     if (!err) {
         struct cache_row facts = {
             .total = count, .object_bytes = object_bytes, .align_bytes = align};

@@ -42,9 +42,9 @@ const struct cache_table *cache_table_current(void);
 struct cache;
 
 /* name: shorter than CACHE_NAME_MAX; several caches may share a name (one for each ring) and are
- * listed one by one. object_bytes > 0; align_bytes: a power of two, or 0 for the alignment of a
- * cache line; count > 0 objects; ctor may be NULL.
- * Returns 0, -EINVAL for a bad argument, -ENOMEM, or -ENOSPC when the table is full. */
+ * listed one by one. object_bytes > 0; align_bytes: a power of two up to 4096, or 0 for the
+ * alignment of a cache line; count > 0 objects; ctor may be NULL. Returns 0, -EINVAL for a bad
+ * argument, -ENOMEM, or -ENOSPC when the table is full. */
 int cache_create(const char *name, size_t object_bytes, size_t align_bytes, size_t count,
                  void (*ctor)(void *object), struct cache **out);
 
