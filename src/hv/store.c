@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <xenstore.h>
+#include <xenstore_lib.h>
 
 #include "base/msg.h"
 #include "hv/loop/client.h"
@@ -23,7 +25,8 @@
 
 struct hv_store {
     struct xs_handle *xs;
-    int fd; /* of watches; -1 until the first one */
+    int fd;   /* an epoll: readable when a watch has fired or the daemon has gone */
+    int sign; /* of life: a connection of its own, on which nothing is ever said; -1: none */
 };
 
 static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -35,16 +38,16 @@ static int fail(void)
 
 /* libxenstore would go on to /dev/xen/xenbus when the socket does not answer: never what is meant
  * by a loopback's name. */
-static int check_socket(const char *path, const char *dir, struct errmsg *err)
+static int check_socket(const char *path, const char *dir, int *sign, struct errmsg *err)
 {
     int fd = msg_connect(path, SOCK_STREAM);
 
+    *sign = fd;
     if (fd < 0)
         return errmsg_set(err, fd,
                           "cannot reach the loopback's store at %s: %s (is \"blkback-loopd --dir "
                           "%s\" running, and does the domain exist?)",
                           path, strerror(-fd), dir);
-    close(fd);
     return 0;
 }
 
@@ -69,7 +72,7 @@ static struct xs_handle *open_at(const char *path)
     return xs;
 }
 
-static int open_loop(const char *rest, struct xs_handle **xs, struct errmsg *err)
+static int open_loop(const char *rest, struct xs_handle **xs, int *sign, struct errmsg *err)
 {
     char dir[LOOP_DIR_MAX], path[LOOP_DIR_MAX + 32];
     uint32_t domid;
@@ -81,22 +84,55 @@ static int open_loop(const char *rest, struct xs_handle **xs, struct errmsg *err
         snprintf(path, sizeof(path), "%s/xenstored.sock", dir);
     else
         snprintf(path, sizeof(path), "%s/store-%u.sock", dir, domid);
-    r = check_socket(path, dir, err);
+    r = check_socket(path, dir, sign, err);
     if (r)
         return r;
     *xs = open_at(path);
-    return *xs ? 0
-               : errmsg_set(err, fail(), "cannot open the store at %s: %s", path, strerror(errno));
+    if (*xs)
+        return 0;
+    r = fail();
+    close(*sign);
+    return errmsg_set(err, r, "cannot open the store at %s: %s", path, strerror(-r));
+}
+
+static int add_fd(int epoll, int fd, uint32_t events)
+{
+    struct epoll_event ev = {.events = events};
+
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+/* When the daemon dies libxenstore's descriptor stays silent, and whoever waits for a watch would
+ * wait for ever; the second connection hangs up then. */
+static int store_new(struct xs_handle *xs, int sign, struct hv_store **out)
+{
+    struct hv_store *st = calloc(1, sizeof(*st));
+    int r;
+
+    if (!st)
+        return -ENOMEM;
+    *st = (struct hv_store){.xs = xs, .sign = sign, .fd = epoll_create1(EPOLL_CLOEXEC)};
+    r = st->fd < 0 ? -errno : add_fd(st->fd, xs_fileno(xs), EPOLLIN);
+    if (!r && sign >= 0)
+        r = add_fd(st->fd, sign, EPOLLRDHUP);
+    if (r) {
+        if (st->fd >= 0)
+            close(st->fd);
+        free(st);
+        return r;
+    }
+    *out = st;
+    return 0;
 }
 
 int hv_store_open(const char *spec, struct hv_store **out, struct errmsg *err)
 {
     struct xs_handle *xs = NULL;
-    int r = 0;
+    int r = 0, sign = -1;
 
     *out = NULL;
     if (!strncmp(spec, "loop:", 5)) {
-        r = open_loop(spec + 5, &xs, err);
+        r = open_loop(spec + 5, &xs, &sign, err);
     } else if (!strcmp(spec, "xen")) {
         xs = xs_open(0);
         if (!xs)
@@ -104,21 +140,21 @@ int hv_store_open(const char *spec, struct hv_store **out, struct errmsg *err)
                            "cannot reach xenstored: %s (is this a Xen host with xenstored running, "
                            "and are you root?)",
                            strerror(errno));
+        else /* nothing there when xenstored is reached through /dev/xen/xenbus */
+            sign = msg_connect(xs_daemon_socket(), SOCK_STREAM);
     } else {
         r = errmsg_set(err, -EINVAL, "unknown store \"%.60s\": use xen, loop:DIR or loop:DIR:DOMID",
                        spec);
     }
     if (r)
         return r;
-    struct hv_store *st = calloc(1, sizeof(*st));
-    if (!st) {
-        xs_close(xs);
-        return errmsg_set(err, -ENOMEM, "out of memory");
-    }
-    st->xs = xs;
-    st->fd = xs_fileno(xs);
-    *out = st;
-    return 0;
+    r = store_new(xs, sign, out);
+    if (!r)
+        return 0;
+    xs_close(xs);
+    if (sign >= 0)
+        close(sign);
+    return errmsg_set(err, r, "cannot wait for the store: %s", strerror(-r));
 }
 
 void hv_store_close(struct hv_store *st)
@@ -126,7 +162,18 @@ void hv_store_close(struct hv_store *st)
     if (!st)
         return;
     xs_close(st->xs);
+    close(st->fd);
+    if (st->sign >= 0)
+        close(st->sign);
     free(st);
+}
+
+/* Nothing is ever sent to the sign of life: it is readable only when the daemon has hung up. */
+static bool daemon_gone(const struct hv_store *st)
+{
+    char c;
+
+    return st->sign >= 0 && recv(st->sign, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 int hv_store_fd(const struct hv_store *st)
@@ -247,7 +294,7 @@ int hv_store_next_watch(struct hv_store *st, char *path, size_t path_cap, char *
 
     if (!event) {
         if (errno == EAGAIN)
-            return 0;
+            return daemon_gone(st) ? -EPIPE : 0;
         return errno == EINVAL || errno == EBADF ? -EPIPE : fail();
     }
     snprintf(path, path_cap, "%s", event[XS_WATCH_PATH]);
