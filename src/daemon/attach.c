@@ -142,6 +142,8 @@ static int send_setup(struct vbd *v, struct engine_desc *desc)
 /* The descriptors are sent and ours closed: from now on only the worker holds the storage. */
 int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err)
 {
+    const struct daemon_config *config = &v->daemon->config;
+    const struct worker_rules rules = {config->worker, config->answer_ms, config->finish_ms};
     int ret = 0;
 
     if (!v->stats)
@@ -149,7 +151,7 @@ int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err
     if (ret)
         errmsg_set(err, ret, "cannot make the statistics page: %s", strerror(-ret));
     if (!ret)
-        ret = worker_start(v->daemon->loop, v->daemon->config.worker, on_event, v, &v->worker, err);
+        ret = worker_start(v->daemon->loop, &rules, on_event, v, &v->worker, err);
     if (!ret) {
         v->info = desc->info;
         memcpy(v->engine, desc->engine, sizeof(v->engine));

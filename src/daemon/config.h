@@ -35,6 +35,7 @@ struct daemon_config {
     unsigned nr_kinds;
     bool claim_all; /* also serve kind vbd without our hotplug script */
     enum log_level log_level;
+    uint64_t answer_ms, finish_ms; /* how long a worker is waited for; see worker.h */
     struct vbd_limits limits;
 };
 

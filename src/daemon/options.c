@@ -102,6 +102,8 @@ static void defaults(struct daemon_config *config)
     copy(config->run_dir, sizeof(config->run_dir), DEFAULT_RUN_DIR);
     parse_kinds(config, "vbd,vbd3");
     config->log_level = LOG_LEVEL_INFO;
+    config->answer_ms = 10000;
+    config->finish_ms = 30000;
     config->limits = (struct vbd_limits){
         .max_ring_page_order = 0,
         .max_queues = 1,

@@ -22,6 +22,7 @@ struct worker {
     struct loop *loop;
     worker_event_cb *cb;
     void *owner;
+    uint64_t answer_ms, finish_ms;
     pid_t pid;
     int sock, pidfd;
     struct loop_source *sock_source, *pid_source, *deadline;
@@ -159,7 +160,7 @@ static void on_socket(void *arg, uint32_t events)
     if (n == 0 || n == -ECONNRESET) {
         stop_listening(w); /* it is about to exit, or is killed at the next deadline */
         if (!w->deadline)
-            start_clock(w, WORKER_FINISH_MS);
+            start_clock(w, w->finish_ms);
         return;
     }
     if (w->quitting)
@@ -197,8 +198,8 @@ static void on_exit_of(void *arg, uint32_t events)
     tell(w, &e);
 }
 
-int worker_start(struct loop *loop, const char *program, worker_event_cb *cb, void *owner,
-                 struct worker **out, struct errmsg *err)
+int worker_start(struct loop *loop, const struct worker_rules *rules, worker_event_cb *cb,
+                 void *owner, struct worker **out, struct errmsg *err)
 {
     struct worker *w = calloc(1, sizeof(*w));
 
@@ -207,10 +208,12 @@ int worker_start(struct loop *loop, const char *program, worker_event_cb *cb, vo
     w->loop = loop;
     w->cb = cb;
     w->owner = owner;
-    int ret = spawn_worker(program, &w->pid, &w->pidfd, &w->sock);
+    w->answer_ms = rules->answer_ms;
+    w->finish_ms = rules->finish_ms;
+    int ret = spawn_worker(rules->program, &w->pid, &w->pidfd, &w->sock);
     if (ret) {
         free(w);
-        return errmsg_set(err, ret, "cannot start the worker program %s: %s", program,
+        return errmsg_set(err, ret, "cannot start the worker program %s: %s", rules->program,
                           strerror(-ret));
     }
     ret = loop_add_fd(loop, w->pidfd, EPOLLIN, on_exit_of, w, &w->pid_source);
@@ -248,19 +251,19 @@ static int ask(struct worker *w, const void *msg, size_t len, const int *fds, si
 int worker_setup(struct worker *w, struct vbd_setup *setup, const int *fds, size_t nfds)
 {
     setup->head = (struct vbd_head){VBD_MSG_MAGIC, VBD_MSG_VERSION, VBD_SETUP, sizeof(*setup)};
-    return ask(w, setup, sizeof(*setup), fds, nfds, VBD_READY, WORKER_ANSWER_MS);
+    return ask(w, setup, sizeof(*setup), fds, nfds, VBD_READY, w->answer_ms);
 }
 
 int worker_connect(struct worker *w, const struct vbd_connect *connect)
 {
-    return ask(w, connect, sizeof(*connect), NULL, 0, VBD_CONNECTED, WORKER_ANSWER_MS);
+    return ask(w, connect, sizeof(*connect), NULL, 0, VBD_CONNECTED, w->answer_ms);
 }
 
 int worker_disconnect(struct worker *w)
 {
     struct vbd_head head = {VBD_MSG_MAGIC, VBD_MSG_VERSION, VBD_DISCONNECT, sizeof(head)};
 
-    return ask(w, &head, sizeof(head), NULL, 0, VBD_DISCONNECTED, WORKER_FINISH_MS);
+    return ask(w, &head, sizeof(head), NULL, 0, VBD_DISCONNECTED, w->finish_ms);
 }
 
 void worker_quit(struct worker *w)
@@ -273,7 +276,7 @@ void worker_quit(struct worker *w)
         return;
     if (w->sock >= 0)
         msg_send(w->sock, &head, sizeof(head), NULL, 0);
-    start_clock(w, WORKER_FINISH_MS);
+    start_clock(w, w->finish_ms);
 }
 
 void worker_free(struct worker *w)

@@ -18,8 +18,12 @@
 #include "base/loop.h"
 #include "base/vbdmsg.h"
 
-#define WORKER_ANSWER_MS 10000u /* for READY and CONNECTED; then the worker is killed */
-#define WORKER_FINISH_MS 30000u /* for DISCONNECTED and the exit; then the worker is killed */
+/* How a worker is started, and for how long it is waited for before it is killed. */
+struct worker_rules {
+    const char *program;
+    uint64_t answer_ms; /* for READY and CONNECTED */
+    uint64_t finish_ms; /* for DISCONNECTED and the exit: its I/O in flight has to end */
+};
 
 struct worker;
 
@@ -41,9 +45,10 @@ struct worker_event {
 
 typedef void worker_event_cb(void *owner, const struct worker_event *event);
 
-/* Starts the program with its socket as descriptor VBD_SOCKET_FD, in a process group of its own. */
-int worker_start(struct loop *loop, const char *program, worker_event_cb *cb, void *owner,
-                 struct worker **out, struct errmsg *err);
+/* Starts rules->program with its socket as descriptor VBD_SOCKET_FD, in a process group of its own.
+ */
+int worker_start(struct loop *loop, const struct worker_rules *rules, worker_event_cb *cb,
+                 void *owner, struct worker **out, struct errmsg *err);
 pid_t worker_pid(const struct worker *worker);
 
 /* One exchange at a time. A negative answer means that the worker cannot be spoken to; it has been
@@ -53,7 +58,7 @@ int worker_connect(struct worker *worker, const struct vbd_connect *connect);
 int worker_disconnect(struct worker *worker);
 
 /* Asks it to finish and exit, at any time; WORKER_EXITED follows, no other event does. Killed if
- * it takes longer than WORKER_FINISH_MS. */
+ * it takes longer than finish_ms. */
 void worker_quit(struct worker *worker);
 
 /* After WORKER_EXITED, from its callback on. */

@@ -9,9 +9,20 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+/* "<TMPDIR>/blkbackd-test-XXXXXX", for mkstemp() and mkdtemp(). */
+static inline const char *temporary(char *out, size_t cap)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    snprintf(out, cap, "%s/blkbackd-test-XXXXXX", tmp ? tmp : "/tmp");
+    return out;
+}
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -23,8 +23,8 @@ void fake_workers_reset(void)
     fake_workers = (struct fake_workers){0};
 }
 
-int worker_start(struct loop *loop, const char *program, worker_event_cb *cb, void *owner,
-                 struct worker **out, struct errmsg *err)
+int worker_start(struct loop *loop, const struct worker_rules *rules, worker_event_cb *cb,
+                 void *owner, struct worker **out, struct errmsg *err)
 {
     if (fake_workers.cannot_run)
         return errmsg_set(err, -ENOENT, "cannot start the worker program");

@@ -136,8 +136,10 @@ static void a_name_that_is_too_long_is_refused(void **state)
 /* XSA-142: what is read-only is so in the descriptor itself. */
 static void a_read_only_disk_has_descriptors_that_cannot_write(void **state)
 {
-    char path[] = "/tmp/blkbackd-storage-XXXXXX";
+    char path[256];
     struct engine_desc desc;
+
+    temporary(path, sizeof(path));
     int fd = mkstemp(path);
 
     assert_true(fd >= 0);
