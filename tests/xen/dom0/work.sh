@@ -40,7 +40,7 @@ leave_quietly() {
 }
 
 life() {
-    make_image /store/a.img 48
+    make_image /store/a.img 32
     dd if=/dev/urandom of=/store/c.img bs=1M count=4 2>/dev/null
     readonly_sum=$(checksum /store/c.img)
     if ! create g1 "work,$WORK" "$(disk xvda rw /store/a.img)" "$(disk xvdc ro /store/c.img)"; then
@@ -63,7 +63,7 @@ life() {
     [ "$BACKEND" != blkbackd ] ||
         check "$T: mapped pages of the guest are seen" test "$(mappings)" -ge 2
     if [ "$WORK" = all ]; then
-        make_image /store/b.img 16
+        make_image /store/b.img 8
         losetup /dev/loop7 /store/b.img # a block device
         attach_round 1 /dev/loop7 || return 1
         losetup -d /dev/loop7

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=busybox
 #
-# A guest's life with its disks: xvda 48 MiB read-write, xvdc read-only, xvdb comes and goes.
+# A guest's life with its disks: xvda 32 MiB read-write, xvdc read-only, xvdb comes and goes.
 # The first boot ends in a reboot, the second in a load that dom0 cuts off.
 
 refuses_writing() { ! dd if=/dev/zero of=/dev/xvdc bs=4k count=1 conv=fsync; }
@@ -11,10 +11,10 @@ hash_files() { (cd /mnt && sha256sum -- *.bin) >/tmp/files; }
 
 first_boot() {
     check "xvda is there" wait_for 20 test -b /dev/xvda
-    check "xvda has 98304 sectors" test "$(sectors xvda)" = 98304
+    check "xvda has 65536 sectors" test "$(sectors xvda)" = 65536
     check "xvda: mkfs.ext4" /sbin/mke2fs -q -t ext4 /dev/xvda
     check "xvda: mount" mounts
-    check_fio xvda /mnt/fio 20
+    check_fio xvda /mnt/fio 12
     rm /mnt/fio
     for i in 1 2 3; do dd if=/dev/urandom of=/mnt/$i.bin bs=100k count=10 2>/dev/null; done
     (cd /mnt && sha256sum -- *.bin >sums)
@@ -32,7 +32,7 @@ first_boot() {
     if [ "$1" = all ]; then
         for round in 1 2; do
             check "xvdb: appears (round $round)" wait_for 60 test -b /dev/xvdb
-            check_fio "xvdb (round $round)" /dev/xvdb 16
+            check_fio "xvdb (round $round)" /dev/xvdb 8
             sum xvdb
             step "xvdb-$round"
             check "xvdb: goes away (round $round)" wait_for 60 test ! -e /sys/block/xvdb
