@@ -4,6 +4,7 @@
  */
 #include "loopd/store_impl.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,9 +302,27 @@ void store_domain_gone(struct store *st, uint32_t domid)
     reap(st);
 }
 
+/* Sockets of domains that a killed server has left. */
+static void remove_stale(const char *dir)
+{
+    DIR *dp = opendir(dir);
+    char path[400];
+
+    for (struct dirent *e; dp && (e = readdir(dp));) {
+        if (strncmp(e->d_name, "store-", 6) || e->d_type != DT_SOCK)
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    if (dp)
+        closedir(dp);
+}
+
 int store_open(struct server *srv, struct store **out)
 {
     struct store *st = must_alloc(sizeof(*st));
+
+    remove_stale(srv->dir);
 
     st->srv = srv;
     tree_init(&st->tree);

@@ -47,14 +47,19 @@ static int rule_hits(struct loop_fail *rule, enum loop_call call, uint32_t domid
     return 0;
 }
 
+/* Every rule counts every call; the first one that is due answers. */
 int loop_fail_slow(struct loop_hv *hv, enum loop_call call)
 {
     int err = 0;
 
-    for (uint32_t i = 0; i < hv->nr_own_fails && !err; i++)
-        err = rule_hits(&hv->own_fail[i], call, hv->domid);
-    for (uint32_t i = 0; i < LOOP_FAILS && !err; i++)
-        err = rule_hits(&hv->shared->fail[i], call, hv->domid);
+    for (uint32_t i = 0; i < hv->nr_own_fails; i++) {
+        int r = rule_hits(&hv->own_fail[i], call, hv->domid);
+        err = err ? err : r;
+    }
+    for (uint32_t i = 0; i < LOOP_FAILS; i++) {
+        int r = rule_hits(&hv->shared->fail[i], call, hv->domid);
+        err = err ? err : r;
+    }
     return err;
 }
 
