@@ -35,6 +35,7 @@ struct stats_ring {
     uint64_t wakeups;       /* events received */
     uint64_t empty_wakeups; /* events with nothing in the ring */
     uint64_t persistent;    /* grants mapped persistently, now */
+    uint64_t purged;        /* persistent grants unmapped again, in all */
     uint64_t mapped;        /* grants mapped once, in all */
     uint64_t copied;        /* grants copied, in all */
     uint64_t merged;        /* segments joined to their neighbour before submission */

@@ -12,93 +12,9 @@
  */
 #include "ring/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/barrier.h"
-
-static uint32_t hash_gref(uint32_t gref)
-{
-    return gref * 2654435761u; /* Knuth's multiplicative hash: grefs come in runs */
-}
-
-static int table_open(struct grant_table *t, uint32_t max)
-{
-    uint32_t slots = 16;
-
-    while (slots < max * 2)
-        slots *= 2;
-    t->slot = calloc(slots, sizeof(*t->slot));
-    if (!t->slot)
-        return -ENOMEM;
-    t->mask = slots - 1;
-    t->max = max;
-    t->count = 0;
-    return cache_create("grant", sizeof(struct grant), sizeof(void *), max, NULL, &t->cache);
-}
-
-int grants_open(struct ring *ring)
-{
-    if (!ring->config.persistent || !ring->config.persistent_max)
-        return 0;
-    return table_open(&ring->grants, ring->config.persistent_max);
-}
-
-void grants_close(struct ring *ring)
-{
-    struct grant_table *t = &ring->grants;
-
-    for (uint32_t i = 0; t->slot && i <= t->mask; i++) {
-        if (!t->slot[i])
-            continue;
-        hv_gnttab_unmap(ring->gnttab, t->slot[i]->page, 1);
-        cache_give(t->cache, t->slot[i]);
-    }
-    WRITE_ONCE(ring->config.stats->persistent, 0);
-    free(t->slot);
-    t->slot = NULL;
-    cache_destroy(t->cache);
-    t->cache = NULL;
-}
-
-/* Maps gref for good, into the free slot. NULL: it must be copied. */
-static struct grant *grant_add(struct ring *ring, struct grant **slot, uint32_t gref)
-{
-    struct grant_table *t = &ring->grants;
-    void *page;
-
-    if (t->count == t->max)
-        return NULL;
-    if (hv_gnttab_map(ring->gnttab, &gref, 1, PROT_READ | PROT_WRITE, &page))
-        return NULL;
-    struct grant *g = cache_take(t->cache);
-    *g = (struct grant){.page = page, .gref = gref};
-    *slot = g;
-    t->count++;
-    counter_add(&ring->config.stats->mapped, 1);
-    WRITE_ONCE(ring->config.stats->persistent, t->count);
-    return g;
-}
-
-/* The mapped page of gref, taken for this request; NULL if there is none to be had. */
-static struct grant *grant_take(struct ring *ring, uint32_t gref)
-{
-    struct grant_table *t = &ring->grants;
-
-    if (!t->slot)
-        return NULL;
-    uint32_t i = hash_gref(gref) & t->mask;
-    while (t->slot[i] && t->slot[i]->gref != gref)
-        i = (i + 1) & t->mask;
-    struct grant *g = t->slot[i];
-    if (!g)
-        g = grant_add(ring, &t->slot[i], gref);
-    if (!g || g->busy)
-        return NULL;
-    g->busy = true;
-    return g;
-}
 
 static void iov_append(struct ring_request *req, void *addr, size_t len)
 {
@@ -143,10 +59,11 @@ bool grants_fetch_segments(struct ring *ring, struct ring_request *req)
     for (unsigned page = 0; left; page++) {
         uint32_t n = left < BLKIF_SEGS_PER_INDIRECT_PAGE ? left : BLKIF_SEGS_PER_INDIRECT_PAGE;
         uint32_t gref = req->raw.indirect_grefs[page];
-        struct grant *g = grant_take(ring, gref);
+        struct grant *g = persistent_take(ring, gref);
         if (g) {
             read_segments(g, to, n);
-            g->busy = false; /* the page has been read: its gref may be anything else's now */
+            persistent_give(ring,
+                            g); /* the page has been read: its gref may be any other use's now */
         } else if (!copy_segments(ring, gref, to, n)) {
             return false;
         }
@@ -167,7 +84,7 @@ void grants_map(struct ring *ring, struct ring_request *req)
         seg->gref = from->gref;
         seg->offset = (uint16_t)(from->first_sect * BLKIF_SECTOR);
         seg->len = (uint16_t)((from->last_sect - from->first_sect + 1) * BLKIF_SECTOR);
-        seg->grant = grant_take(ring, seg->gref);
+        seg->grant = persistent_take(ring, seg->gref);
         if (seg->grant) {
             seg->addr = (unsigned char *)seg->grant->page + seg->offset;
         } else {
@@ -260,6 +177,5 @@ void grants_release(struct ring *ring, struct ring_request *req)
 {
     for (unsigned i = 0; i < req->checked.nr_segments; i++)
         if (req->seg[i].grant)
-            req->seg[i].grant->busy = false;
-    (void)ring;
+            persistent_give(ring, req->seg[i].grant);
 }

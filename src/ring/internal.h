@@ -20,11 +20,13 @@
 
 #define RING_STEPS_MAX 3 /* flush, write, flush: a barrier with data */
 
-/* A grant that stays mapped from its first use on, read-write, whatever the direction (rule 15). */
+/* A grant that stays mapped after its first use, read-write, whatever the direction (rule 15). */
 struct grant {
     void *page;
     uint32_t gref;
     bool busy; /* one request uses it now; another that names the same gref copies instead */
+    struct grant *older, *newer; /* by last use; a ring of them around grant_table.lru */
+    uint64_t used_ms;            /* ring->now_ms of the last use */
 };
 
 /* Where one segment's bytes are while its request is in flight. */
@@ -64,6 +66,8 @@ struct grant_table {
     struct grant **slot; /* open addressing, at most half full; key: gref */
     uint32_t mask;
     uint32_t max, count;
+    struct grant lru;    /* only its links: lru.newer is the one longest unused */
+    uint64_t evicted_ms; /* when room was last made by force */
 };
 
 struct ring {
@@ -92,6 +96,7 @@ struct ring {
     struct request_list done;    /* completed, to be answered at the end of this pass */
     unsigned inflight;           /* consumed and not yet answered */
     unsigned unpublished;        /* answered, not yet visible to the guest */
+    uint64_t now_ms;             /* of this pass, CLOCK_MONOTONIC_COARSE */
     enum ring_halt halted;
     struct log_limit log_limit;
 
@@ -121,9 +126,18 @@ void pool_close(struct ring *ring);
 struct ring_request *pool_take(struct ring *ring); /* NULL: every one is in use */
 void pool_give(struct ring *ring, struct ring_request *req);
 
+/* persistent.c: the grants that stay mapped. */
+int persistent_open(struct ring *ring);
+void persistent_close(struct ring *ring);
+/* The mapped page of gref for one request alone; NULL if there is none to be had (no persistent
+ * grants, no room, in use by another request, not mappable): then copy. */
+struct grant *persistent_take(struct ring *ring, uint32_t gref);
+void persistent_give(struct ring *ring, struct grant *g);
+/* Unmaps what has been unused for too long. Returns the milliseconds until that is due again,
+ * UINT64_MAX when there is nothing it could be due for. */
+uint64_t persistent_purge(struct ring *ring);
+
 /* grants.c */
-int grants_open(struct ring *ring);
-void grants_close(struct ring *ring);
 /* Copies the segments of an indirect request out of the guest's pages, once (XSA-155). False if one
  * of the pages is not to be had. */
 bool grants_fetch_segments(struct ring *ring, struct ring_request *req);

@@ -60,7 +60,7 @@ static int attach(struct ring *ring, struct errmsg *err)
 
 static int allocate(struct ring *ring, struct errmsg *err)
 {
-    int ret = grants_open(ring);
+    int ret = persistent_open(ring);
 
     if (!ret)
         ret = pool_open(ring);
@@ -126,7 +126,7 @@ void ring_destroy(struct ring *ring)
     if (ring->thread_started)
         pthread_join(ring->thread, NULL);
     if (ring->gnttab)
-        grants_close(ring);
+        persistent_close(ring);
     pool_close(ring);
     if (ring->evtchn)
         hv_evtchn_close(ring->evtchn);

@@ -36,8 +36,9 @@ struct ring_config {
     uint32_t nr_refs; /* pages of the ring: 1, 2, 4, 8, 16 */
     uint32_t refs[BLKIF_RING_PAGES_MAX];
     enum blkif_abi abi;
-    bool persistent;         /* latched at connect: both sides said 1 */
-    uint32_t persistent_max; /* grants kept mapped; further ones are copied */
+    bool persistent;               /* latched at connect: both sides said 1 */
+    uint32_t persistent_max;       /* grants kept mapped; further ones are copied */
+    uint32_t persistent_unused_ms; /* unmapped when not used for so long; 0: never */
     struct blkif_limits limits;
     struct engine *engine;    /* shared by the disk's rings; outlives them */
     struct ring_gate *gate;   /* shared by the disk's rings; outlives them */

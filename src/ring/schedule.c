@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -95,11 +96,17 @@ static int ring_wait(struct ring *ring)
             return ioctx_enter(&ring->io, false, 0);
         listen_for_event(ring);
     }
-    return ioctx_enter(&ring->io, true, UINT64_MAX);
+    /* An idle ring is woken once, to unmap what it no longer uses; then not at all. */
+    uint64_t due_ms = persistent_purge(ring);
+    return ioctx_enter(&ring->io, true, due_ms == UINT64_MAX ? UINT64_MAX : due_ms * 1000000);
 }
 
 static void ring_pass(struct ring *ring)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    ring->now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     ioctx_reap(&ring->io);
     ring_answer_done(ring);
     ring->gated = !ring_gate_enter(ring->config.gate, ring->config.index);

@@ -14,6 +14,9 @@
 #include "base/cache.h"
 #include "base/log.h"
 
+/* As the kernel driver's persistent_grant_unused_seconds. */
+#define PERSISTENT_UNUSED_MS 60000u
+
 _Static_assert(sizeof(struct engine_desc) <= VBD_ENGINE_DESC_MAX, "engine_desc fits its message");
 _Static_assert(VBD_RINGS_MAX <= STATS_RINGS_MAX, "each ring has a row");
 _Static_assert(VBD_REFS_MAX == BLKIF_RING_PAGES_MAX, "a ref for each page");
@@ -109,6 +112,7 @@ static int start_ring(struct worker *w, const struct vbd_connect *msg, uint32_t 
         .abi = (enum blkif_abi)msg->abi,
         .persistent = msg->persistent == 1,
         .persistent_max = w->setup.persistent_max,
+        .persistent_unused_ms = PERSISTENT_UNUSED_MS,
         .limits = limits_of(w),
         .engine = w->engine,
         .gate = w->gate,

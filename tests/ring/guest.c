@@ -55,8 +55,9 @@ static int gnttab_map(struct hv_gnttab *gt, const uint32_t *refs, uint32_t n, in
             err = -EINVAL;
     if (g->fail_map)
         err = g->fail_map;
-    if (!err)
-        g->maps += n;
+    for (uint32_t i = 0; i < n && !err; i++)
+        g->mapped[refs[i]]++;
+    g->maps += err ? 0 : n;
     pthread_mutex_unlock(&g->lock);
     if (!err)
         *addr = guest_page(g, refs[0]);
@@ -67,9 +68,12 @@ static int gnttab_unmap(struct hv_gnttab *gt, void *addr, uint32_t n)
 {
     struct guest *g = ((struct gnttab *)gt)->g;
 
-    (void)addr;
+    size_t first = (size_t)((unsigned char *)addr - g->memory) / 4096;
+
     pthread_mutex_lock(&g->lock);
     g->maps -= n;
+    for (uint32_t i = 0; i < n; i++)
+        g->mapped[first + i]--;
     pthread_mutex_unlock(&g->lock);
     return 0;
 }

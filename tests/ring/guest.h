@@ -27,7 +27,8 @@ struct guest {
     unsigned char *memory; /* GUEST_PAGES pages; gref n is page n */
     enum grant_kind grant[GUEST_PAGES];
     pthread_mutex_t lock;
-    unsigned maps; /* live mappings, in pages */
+    unsigned mapped[GUEST_PAGES]; /* live mappings of each page */
+    unsigned maps;                /* live mappings, in pages */
     unsigned map_calls, copy_calls, notifies;
     int fail_map, fail_copy; /* a negative errno: every such call fails with it */
     bool bound, pending, masked;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "guest.h"
@@ -104,6 +105,78 @@ static void over_the_cap_is_copied(void **state)
     store_free(s);
 }
 
+static void cap_of_twenty(struct ring_config *c)
+{
+    c->persistent_max = 20;
+}
+
+static void use_page(struct guest *g, uint32_t gref)
+{
+    struct blkif_segment seg = guest_seg(gref, 0, 7);
+
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_OKAY);
+}
+
+static unsigned mapped_now(struct guest *g, uint32_t gref)
+{
+    pthread_mutex_lock(&g->lock);
+    unsigned n = g->mapped[gref];
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+static void the_longest_unused_makes_room(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+
+    (void)state;
+    guest_connect(g, true, cap_of_twenty);
+    for (unsigned i = 0; i < 20; i++)
+        use_page(g, 40 + i);
+    for (unsigned i = 0; i < 20; i++)
+        if (i != 13)
+            use_page(g, 40 + i);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(mapped_now(g, 40 + i), 1);
+    use_page(g, 100); /* the first time room is made at once */
+    assert_int_equal(mapped_now(g, 100), 1);
+    assert_int_equal(mapped_now(g, 53), 0); /* and it was not the lowest gref that had to go */
+    assert_int_equal(mapped_now(g, 40), 1);
+    use_page(g, 101); /* soon after: copied, nothing is thrown out */
+    assert_int_equal(mapped_now(g, 101), 0);
+    for (unsigned i = 0; i < 1000; i++) /* much to and fro leaves the table whole */
+        use_page(g, 40 + (i * 7) % 150);
+    assert_int_equal(g->maps, 1 + 20);
+    guest_free(g);
+    store_free(s);
+}
+
+static void unused_for_50_ms(struct ring_config *c)
+{
+    c->persistent_unused_ms = 50;
+}
+
+static void unused_grants_are_unmapped_from_an_idle_ring(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+
+    (void)state;
+    guest_connect(g, true, unused_for_50_ms);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 30; i++)
+            use_page(g, 40 + i);
+        for (unsigned i = 0; i < 30; i++)
+            while (mapped_now(g, 40 + i))
+                usleep(1000);
+    }
+    guest_disconnect(g);
+    assert_true(g->stats.purged >= 90);
+    guest_free(g);
+    store_free(s);
+}
+
 static void map_fails_for_lack_of_room(void **state)
 {
     struct store *s = store_new(DISK_BYTES);
@@ -168,6 +241,8 @@ int main(void)
         cmocka_unit_test(read_only_grant),
         cmocka_unit_test(one_gref_in_several_segments_and_requests),
         cmocka_unit_test(over_the_cap_is_copied),
+        cmocka_unit_test(the_longest_unused_makes_room),
+        cmocka_unit_test(unused_grants_are_unmapped_from_an_idle_ring),
         cmocka_unit_test(map_fails_for_lack_of_room),
         cmocka_unit_test(failed_copy_call_is_total_whatever_the_statuses_say),
         cmocka_unit_test(copies_of_a_pass_are_one_call),
