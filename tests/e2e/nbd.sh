@@ -52,7 +52,7 @@ for job in "randwrite 4k 32" "write 128k 8" "randwrite 512-64k 16"; do
     [ "$2" = 512-64k ] && bs="--bsrange=512-64k --blockalign=512"
     # shellcheck disable=SC2086
     check "fio $1 of $2 at depth $3, verified: no error" fio --name=v --ioengine=nbd --uri="$URI" \
-        --rw="$1" $bs --iodepth="$3" --size=64M --io_size=64M --verify=crc32c --verify_fatal=1 \
+        --rw="$1" $bs --iodepth="$3" --size=64M --io_size=64M --verify=crc32c --verify_fatal=1 --verify_state_save=0 \
         --do_verify=1 --output="$STACK/fio.out"
 done
 gone() { ! kill -0 $NBD; }
