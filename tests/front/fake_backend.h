@@ -24,6 +24,7 @@ enum fake_sin {
     SIN_WRONG_ID,
     SIN_ID_NEVER_USED,
     SIN_WRONG_OPERATION,
+    SIN_SAME_ID, /* answers the first of a batch as often as the batch is long */
     SIN_ANSWER_TWICE,
     SIN_TOO_MANY_RESPONSES,
     SIN_UNKNOWN_STATUS,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See fake_hv.h. Unfaithful where a frontend cannot tell: no permissions, nothing is ever masked.
+ * See fake_hv.h. Unfaithful where a frontend cannot tell: no permissions, one transaction at a
+ * time.
  */
 #include "fake_hv.h"
 
@@ -47,6 +48,7 @@ struct hv_evtchn {
     uint32_t port;
     int fd;
     int peer_fd;
+    bool masked, latched; /* an event that comes while masked waits for the unmask */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -501,12 +503,31 @@ int hv_evtchn_fd(const struct hv_evtchn *ev)
 int hv_evtchn_pending(struct hv_evtchn *ev)
 {
     uint64_t n;
+    int rc;
 
-    return read(ev->fd, &n, sizeof(n)) == sizeof(n);
+    pthread_mutex_lock(&lock);
+    rc = read(ev->fd, &n, sizeof(n)) == sizeof(n);
+    ev->masked = ev->masked || rc;
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
+static void raise_event(struct hv_evtchn *ev)
+{
+    uint64_t one = 1;
+
+    ev->latched = ev->masked;
+    if (!ev->masked && write(ev->fd, &one, sizeof(one)) < 0)
+        abort();
 }
 
 int hv_evtchn_unmask(struct hv_evtchn *ev)
 {
+    pthread_mutex_lock(&lock);
+    ev->masked = false;
+    if (ev->latched)
+        raise_event(ev);
+    pthread_mutex_unlock(&lock);
     return 0;
 }
 
@@ -530,11 +551,9 @@ int fake_port_fd(uint32_t port)
 
 void fake_port_notify(uint32_t port)
 {
-    uint64_t one = 1;
-
     pthread_mutex_lock(&lock);
-    if (ports[port] != NULL && write(ports[port]->fd, &one, sizeof(one)) < 0)
-        abort();
+    if (ports[port] != NULL)
+        raise_event(ports[port]);
     pthread_mutex_unlock(&lock);
 }
 

@@ -193,7 +193,9 @@ static unsigned pass(struct fake_backend *be, struct blkif_back_ring *ring, unsi
     if (be->opt.sin == SIN_NEVER_ANSWER || n == 0)
         return n;
     for (unsigned i = 0; i < n; i++) {
-        const struct done *d = &done[be->opt.reverse ? n - 1 - i : i];
+        const struct done *d = &done[be->opt.reverse              ? n - 1 - i
+                                     : be->opt.sin == SIN_SAME_ID ? 0
+                                                                  : i];
 
         answer(be, ring, d->id, d->op, d->status);
         if (be->opt.sin == SIN_ANSWER_TWICE)

@@ -70,9 +70,14 @@ static void answers_another_operation(void **state)
     caught(SIN_WRONG_OPERATION, "answered operation 1 to a request of operation 0", false);
 }
 
+static void answers_one_request_instead_of_all(void **state)
+{
+    caught(SIN_SAME_ID, "which is not in flight", false);
+}
+
 static void answers_twice(void **state)
 {
-    caught(SIN_ANSWER_TWICE, "", false);
+    caught(SIN_ANSWER_TWICE, "more responses than it had requests", false);
 }
 
 static void publishes_more_than_was_asked(void **state)
@@ -146,6 +151,7 @@ int main(void)
         cmocka_unit_test(answers_an_id_of_an_earlier_life),
         cmocka_unit_test(answers_an_id_no_request_had),
         cmocka_unit_test(answers_another_operation),
+        cmocka_unit_test(answers_one_request_instead_of_all),
         cmocka_unit_test(answers_twice),
         cmocka_unit_test(publishes_more_than_was_asked),
         cmocka_unit_test(answers_an_unknown_status),
