@@ -105,7 +105,7 @@ def walkthrough(code):
         for tokens, where in IN_FILE.findall(cells[1] + " | " + cells[2]):
             if os.path.isfile(os.path.join(tap.ROOT, where)):
                 words = set(re.findall(r"\w+", tap.read(where)))
-                for token in re.findall(r"\w+", tokens):
+                for token in re.findall(r"`(\w+)", tokens):
                     if token not in words:
                         yield f"{path}: {token} is not in {where}"
         if "tests/" not in cells[2]:
