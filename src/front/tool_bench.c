@@ -33,13 +33,20 @@ struct bench {
     size_t mode;
     uint64_t first_sector, blocks; /* the range, in requests of bs */
     uint32_t bs_sectors;
-    uint64_t quota; /* requests for each queue */
-    int stop;       /* main thread writes, lanes read */
+    uint32_t piece_sectors, pieces; /* a request of bs is cut where the ring's requests end */
+    uint64_t quota;                 /* requests for each queue */
+    int stop;                       /* main thread writes, lanes read */
 };
 
+/* One request of bs, in as many requests of the ring as it takes. */
 struct lane_io {
-    struct blkfront_io io;
-    uint64_t start_ns;
+    struct blkfront_io *pieces;
+    uint32_t sent, open; /* pieces: put on the ring; not yet answered */
+    int status;
+    enum blkfront_op op;
+    uint64_t sector, start_ns;
+    uint8_t *buf;
+    struct lane *l;
     struct lane_io *next_idle;
 };
 
@@ -48,7 +55,9 @@ struct lane {
     uint32_t queue;
     pthread_t thread;
     bool started;
-    struct lane_io *ios, *idle; /* idle: to be submitted when the ring has room */
+    struct lane_io *ios, *idle;
+    struct lane_io *half;       /* begun, and the ring had no room for the rest */
+    struct blkfront_io *pieces; /* of all ios */
     uint8_t *data;
     uint64_t next_block, random, asked;
     uint64_t finished; /* the main thread reads it for its progress line */
@@ -77,44 +86,86 @@ static uint64_t pick_block(struct lane *l)
     return block;
 }
 
-static void submit_idle(struct lane *l)
+static void choose(struct lane *l, struct lane_io *li)
 {
     struct bench *b = l->b;
+    bool write = modes[b->mode].writes && (!modes[b->mode].reads || (next_random(l) >> 20 & 1));
 
-    while (l->idle != NULL && l->asked < b->quota && !READ_ONCE(b->stop) && l->rc == 0) {
-        struct lane_io *li = l->idle;
-        bool write = modes[b->mode].writes && (!modes[b->mode].reads || (next_random(l) >> 20 & 1));
-        int rc;
-
-        li->io.op = write ? BLKFRONT_WRITE : BLKFRONT_READ;
-        li->io.sector = b->first_sector + pick_block(l) * b->bs_sectors;
-        li->io.nr_sectors = b->bs_sectors;
-        li->start_ns = tool_now_ns();
-        rc = blkfront_submit(b->bf, l->queue, &li->io);
-        if (rc == -EAGAIN)
-            break;
-        if (rc < 0) {
-            WRITE_ONCE(l->rc, rc);
-            break;
-        }
-        l->idle = li->next_idle;
-        l->asked++;
-    }
-    blkfront_kick(b->bf, l->queue);
+    li->op = write ? BLKFRONT_WRITE : BLKFRONT_READ;
+    li->sector = b->first_sector + pick_block(l) * b->bs_sectors;
+    li->status = 0;
+    li->start_ns = tool_now_ns();
 }
 
 static void finished(struct blkfront_io *io, int status)
 {
-    struct lane *l = io->user;
-    struct lane_io *li = (struct lane_io *)io; /* its first member */
-    struct report_side *side = &l->side[io->op == BLKFRONT_WRITE];
+    struct lane_io *li = io->user;
+    struct lane *l = li->l;
+    struct report_side *side = &l->side[li->op == BLKFRONT_WRITE];
 
-    hist_add(&side->latency, tool_now_ns() - li->start_ns);
     if (status != 0)
+        li->status = status;
+    if (--li->open != 0 || li->sent != l->b->pieces)
+        return;
+    hist_add(&side->latency, tool_now_ns() - li->start_ns);
+    if (li->status != 0)
         side->errors++;
     counter_add(&l->finished, 1);
+    li->sent = 0;
     li->next_idle = l->idle;
     l->idle = li;
+}
+
+static int send_piece(struct lane *l, struct lane_io *li)
+{
+    struct bench *b = l->b;
+    uint32_t at = li->sent * b->piece_sectors;
+    uint32_t left = b->bs_sectors - at;
+    struct blkfront_io *io = &li->pieces[li->sent];
+    int rc;
+
+    *io = (struct blkfront_io){.op = li->op,
+                               .sector = li->sector + at,
+                               .nr_sectors = left < b->piece_sectors ? left : b->piece_sectors,
+                               .buf = li->buf != NULL ? li->buf + (size_t)at * 512 : NULL,
+                               .done = finished,
+                               .user = li};
+    rc = blkfront_submit(b->bf, l->queue, io);
+    if (rc == 0) {
+        li->sent++;
+        li->open++;
+    }
+    return rc;
+}
+
+/* The next to be sent: one that is half on the ring goes first. */
+static struct lane_io *next_io(struct lane *l)
+{
+    struct bench *b = l->b;
+
+    if (l->half == NULL && l->idle != NULL && l->asked < b->quota && !READ_ONCE(b->stop)) {
+        l->half = l->idle;
+        l->idle = l->idle->next_idle;
+        l->asked++;
+        choose(l, l->half);
+    }
+    return l->half;
+}
+
+static void submit_idle(struct lane *l)
+{
+    struct lane_io *li;
+    int rc = 0;
+
+    while (rc == 0 && (li = next_io(l)) != NULL) {
+        while (rc == 0 && li->sent < l->b->pieces)
+            rc = send_piece(l, li);
+        if (rc == 0)
+            l->half = NULL;
+    }
+    if (rc < 0 && rc != -EAGAIN)
+        WRITE_ONCE(l->rc, rc);
+    blkfront_kick(l->b->bf, l->queue);
 }
 
 static void *run_lane(void *arg)
@@ -145,8 +196,9 @@ static int lane_init(struct lane *l, struct bench *b, uint32_t queue, uint32_t q
     *l = (struct lane){.b = b, .queue = queue, .random = 88172645463325252u + queue * 7919u};
     l->next_block = b->blocks / queues * queue;
     l->ios = calloc(depth, sizeof(*l->ios));
+    l->pieces = calloc(depth * b->pieces, sizeof(*l->pieces));
     l->data = b->args->no_copy ? NULL : aligned_alloc(4096, (depth * bytes + 4095) / 4096 * 4096);
-    if (l->ios == NULL || (l->data == NULL && !b->args->no_copy))
+    if (l->ios == NULL || l->pieces == NULL || (l->data == NULL && !b->args->no_copy))
         return tool_fail(-ENOMEM, "out of memory for %zu requests of %zu bytes", depth, bytes);
     for (size_t i = 0; l->data != NULL && i < depth * bytes; i += 8) {
         uint64_t x = next_random(l);
@@ -154,9 +206,10 @@ static int lane_init(struct lane *l, struct bench *b, uint32_t queue, uint32_t q
         memcpy(l->data + i, &x, 8);
     }
     for (size_t i = 0; i < depth; i++) {
-        l->ios[i].io = (struct blkfront_io){
-            .buf = l->data != NULL ? l->data + i * bytes : NULL, .done = finished, .user = l};
-        l->ios[i].next_idle = l->idle;
+        l->ios[i] = (struct lane_io){.pieces = l->pieces + i * b->pieces,
+                                     .buf = l->data != NULL ? l->data + i * bytes : NULL,
+                                     .l = l,
+                                     .next_idle = l->idle};
         l->idle = &l->ios[i];
     }
     return TOOL_OK;
@@ -287,6 +340,7 @@ static int measure(struct bench *b, uint32_t queues)
     }
     for (uint32_t i = 0; lanes != NULL && i < queues; i++) {
         free(lanes[i].ios);
+        free(lanes[i].pieces);
         free(lanes[i].data);
     }
     free(lanes);
@@ -294,18 +348,12 @@ static int measure(struct bench *b, uint32_t queues)
     return code;
 }
 
-/* The block size and the range against what the disk can do. */
+/* The range against what the disk can do. */
 static int fit(struct bench *b, const struct blkfront_info *info)
 {
-    uint64_t max = (uint64_t)blkfront_max_sectors(b->bf) * 512;
     struct tool_range range;
     int code;
 
-    if (b->args->bs > max)
-        return tool_fail(-EINVAL,
-                         "--bs %" PRIu64 " is above the %" PRIu64
-                         " bytes that one request of this disk carries",
-                         b->args->bs, max);
     if (modes[b->mode].writes && info->read_only)
         return tool_fail(-EROFS, "%s is read-only: only read and randread work", b->args->disk);
     code = tool_range(b->args, info->sectors, &range);
@@ -313,6 +361,8 @@ static int fit(struct bench *b, const struct blkfront_info *info)
         return code;
     b->first_sector = range.sector;
     b->bs_sectors = (uint32_t)(b->args->bs / 512);
+    b->piece_sectors = blkfront_max_sectors(b->bf);
+    b->pieces = (b->bs_sectors + b->piece_sectors - 1) / b->piece_sectors;
     b->blocks = range.nr_sectors / b->bs_sectors;
     b->quota =
         b->args->count != 0 ? (b->args->count + info->queues - 1) / info->queues : UINT64_MAX / 64;
