@@ -69,12 +69,15 @@ static void side_json(FILE *out, const struct report *r, int i)
 
 void report_json(FILE *out, const struct report *r)
 {
+    uint64_t requests = r->side[0].latency.count + r->side[1].latency.count;
+
     fprintf(out,
             "{\"schema\": 1, \"rw\": \"%s\", \"bs\": %" PRIu64 ", \"iodepth\": %" PRIu64
             ", \"queues\": %" PRIu32 ", \"poll\": %s, \"seconds\": %.6f, \"cpu_user_seconds\": %.6f"
-            ", \"cpu_system_seconds\": %.6f",
+            ", \"cpu_system_seconds\": %.6f, \"iops\": %.1f, \"bytes_per_second\": %.0f",
             r->rw, r->bs, r->iodepth, r->queues, r->poll ? "true" : "false", (double)r->ns / 1e9,
-            (double)r->user_us / 1e6, (double)r->sys_us / 1e6);
+            (double)r->user_us / 1e6, (double)r->sys_us / 1e6, per_second(r, requests),
+            per_second(r, requests * r->bs));
     for (int i = 0; i < 2; i++)
         if (r->side[i].latency.count != 0)
             side_json(out, r, i);
