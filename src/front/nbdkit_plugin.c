@@ -226,4 +226,5 @@ static struct nbdkit_plugin plugin = {
     .trim = front_trim,
 };
 
+struct nbdkit_plugin *plugin_init(void); /* the macro defines it and does not declare it */
 NBDKIT_REGISTER_PLUGIN(plugin)
