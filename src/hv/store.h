@@ -15,8 +15,8 @@
 
 #include "base/error.h"
 
-#define HV_STORE_PATH_MAX 1024 /* bytes with NUL; xenstore allows 3072, nothing of blkif is near   \
-                                */
+/* Bytes with NUL; xenstore allows 3072, nothing of blkif is near. */
+#define HV_STORE_PATH_MAX 1024
 
 struct hv_store;
 typedef uint32_t hv_tx; /* 0: no transaction */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The store, inside: connections (store.c), requests (store_ops.c), transactions (store_tx.c),
- * watches (store_watch.c). The wire protocol is xen/io/xs_wire.h's; behaviour and limits are those
- * of the xenstored that Xen 4.17 ships, as far as clients can tell.
+ * The store, inside: connections (store.c), requests (store_ops.c and what it calls), transactions
+ * (store_tx.c), watches (store_watch.c). The wire protocol is xen/io/xs_wire.h's; behaviour and
+ * limits are those of the xenstored that Xen 4.17 ships, as far as clients can tell.
  *
  * Less faithful: a removed domain's nodes stay, domain ids are not used again (so no permission
  * outlives its domain), and limits on memory are replaced by limits on what is queued.

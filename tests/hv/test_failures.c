@@ -282,7 +282,7 @@ static void memory_in_a_file_refuses_registration(void **state)
     loopd_start(&own, args);
     world_open(&w, &own);
     assert_int_equal(hv_gnttab_map(w.gt, w.refs, 4, PROT_READ | PROT_WRITE, &addr), 0);
-    strcpy(addr, "works all the same");
+    memcpy(addr, "works all the same", 19);
     assert_string_equal(w.own, "works all the same");
     assert_true(register_buffer(addr, 4 * 4096) < 0);
     world_close(&w);

@@ -166,7 +166,7 @@ static void readonly_grant_maps_only_for_reading(void **state)
     assert_int_equal(hv_share_pages(w->share, 0, 1, false, &ref, &own), 0);
     refused(w, ref, PROT_READ | PROT_WRITE);
     assert_int_equal(hv_gnttab_map(w->gt, &ref, 1, PROT_READ, &addr), 0);
-    strcpy(own, "seen");
+    memcpy(own, "seen", 5);
     assert_string_equal(addr, "seen");
     assert_int_equal(hv_gnttab_unmap(w->gt, addr, 1), 0);
     assert_int_equal(hv_share_end(w->share, own, 1), 0);
@@ -212,7 +212,7 @@ static void closing_the_share_while_mapped_leaves_the_mapping_alive(void **state
     assert_int_equal(hv_gnttab_map(w->gt, &ref, 1, PROT_READ | PROT_WRITE, &addr), 0);
     hv_share_close(w->share);
     assert_int_equal(hv_share_open(w->front, &w->share), 0);
-    strcpy(addr, "still there");
+    memcpy(addr, "still there", 12);
     assert_string_equal(addr, "still there");
     refused(w, ref, PROT_READ);
     /* Its page is not given to anybody else while it is mapped. */
@@ -400,7 +400,7 @@ static void bad_copies_fail_one_by_one_and_the_good_ones_succeed(void **state)
     assert_int_equal(hv_share_end(w->share, p, 1), 0);
     assert_int_equal(hv_share_pages(w->share, 0, 1, true, &ref, &own), 0);
     assert_int_equal(hv_share_pages(w->share, 0, 1, false, &ro, &p), 0);
-    strcpy(own, "good");
+    memcpy(own, "good", 5);
     struct hv_copy ops[] = {
         {.local = a, .ref = 70000, .len = 8}, {.local = b, .ref = ro, .len = 8, .to_guest = true},
         {.local = a, .ref = gone, .len = 8},  {.local = a, .ref = 0, .len = 8},
@@ -480,7 +480,7 @@ static void destroyed_domain_stays_a_zombie_until_unmapped(void **state)
     assert_int_equal(hv_gnttab_map(gt, refs, 1, PROT_READ | PROT_WRITE, &addr), 0);
     loopd_destroy(&loopd, domid);
     assert_int_equal(zombies(), 1);
-    strcpy(addr, "alive");
+    memcpy(addr, "alive", 6);
     assert_string_equal(own, "alive");
     assert_int_equal(hv_gnttab_map(gt, &refs[1], 1, PROT_READ, &more), -EINVAL);
     struct hv_copy op = {.local = buf, .ref = refs[1], .len = 8};
