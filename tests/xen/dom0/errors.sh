@@ -57,6 +57,7 @@ sharing() {
     losetup /dev/loop7 /store/a.img
     refused_attach "a loop device over it" "already in use by guest g1" xvdb rw /dev/loop7
     losetup -d /dev/loop7
+    refused_attach "a device that dom0 has mounted" "mounted at /store" xvdb rw /dev/ram0
     make_image /store/c.img 4
     check "a file read by one" attach xvdb ro /store/c.img
     check "a file read by two" attach xvdc ro /store/c.img
