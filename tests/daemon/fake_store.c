@@ -40,7 +40,7 @@ static struct {
     unsigned generation, tx_generation, conflicts;
     bool in_tx, broken;
     int fd;
-    char *unreadable;
+    char *unreadable, *vanish;
     int unreadable_err;
 } fake = {.tail = &fake.events, .fd = -1};
 
@@ -239,6 +239,11 @@ void fake_unreadable(const char *path, int err)
     fake.unreadable_err = err;
 }
 
+void fake_vanish(const char *path)
+{
+    fake.vanish = strdup(path);
+}
+
 void fake_break(void)
 {
     fake.broken = true;
@@ -435,6 +440,11 @@ int hv_store_begin(struct hv_store *st, hv_tx *tx)
         return -EIO;
     if (fake.in_tx)
         return -EBUSY;
+    if (fake.vanish) {
+        fake_rm(fake.vanish);
+        free(fake.vanish);
+        fake.vanish = NULL;
+    }
     for (struct node *n = fake.nodes; n; n = n->next)
         add(&fake.snapshot, n->path, n->value);
     fake.tx_generation = fake.generation;

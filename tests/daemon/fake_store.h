@@ -33,6 +33,8 @@ void fake_forget(void);
 void fake_conflict(unsigned n);
 /* Reading this node fails so (a negative errno); NULL: no more. */
 void fake_unreadable(const char *path, int err);
+/* The toolstack removes path just before the next transaction begins. */
+void fake_vanish(const char *path);
 /* The connection breaks: hv_store_next_watch() says so, everything else fails. */
 void fake_break(void);
 

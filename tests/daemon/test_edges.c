@@ -227,6 +227,84 @@ static void a_backend_gone_while_the_worker_is_busy_is_not_brought_back(void **s
     assert_null(rig_vbd());
 }
 
+static void a_backend_that_goes_between_look_and_write_is_not_brought_back(void **state)
+{
+    static const char *const fronts[] = {NULL, "3", "5"};
+
+    for (unsigned i = 0; i < COUNT(fronts); i++) {
+        rig_attach(3, RIG_DEVID);
+        rig_target("null:1M");
+        rig_front_nodes();
+        if (fronts[i]) {
+            rig_run();
+            rig_front(fronts[i]);
+        }
+        fake_vanish(RIG_BACK);
+        rig_run();
+        assert_int_equal(fake_count(RIG_BACK), 0);
+        assert_null(rig_vbd());
+        assert_int_equal(fake_workers.living, 0);
+    }
+}
+
+static void a_directory_replaced_while_the_worker_is_busy_is_a_new_disk(void **state)
+{
+    rig_connect();
+    fake_workers.silent = true;
+    fake_rm(RIG_BACK);
+    rig_run();
+    rig_attach(3, RIG_DEVID);
+    rig_run();
+    assert_int_equal(rig_ours(), XB_INITIALISING); /* the old one is not done yet */
+    fake_workers_speak();
+    rig_run();
+    assert_int_equal(rig_ours(), XB_INITWAIT);
+    assert_int_equal(fake_workers.living, 0);
+}
+
+/* A crashed guest's new kernel starts at Initialising without having closed anything. */
+static void initwait_is_not_said_before_the_old_rings_are_gone(void **state)
+{
+    rig_connect();
+    fake_workers.silent = true;
+    rig_front("1");
+    rig_run();
+    assert_int_equal(rig_ours(), XB_CONNECTED);
+    fake_workers_speak();
+    rig_run();
+    assert_int_equal(rig_ours(), XB_INITWAIT);
+    assert_int_equal(rig_vbd()->phase, PHASE_READY);
+}
+
+static void discard_is_offered_unless_the_toolstack_says_no(void **state)
+{
+    rig_connect();
+    assert_string_equal(fake_get(RIG_BACK "/feature-discard", NULL), "1");
+    assert_true(fake_count(RIG_BACK "/discard-granularity") == 1);
+    fake_rm("/local/domain/3");
+    fake_rm(RIG_BACK);
+    rig_run();
+    rig_attach(3, RIG_DEVID);
+    fake_put(RIG_BACK "/discard-enable", "0");
+    rig_target("null:1M");
+    rig_front_nodes();
+    rig_front("3");
+    rig_run();
+    assert_string_equal(fake_get(RIG_BACK "/feature-discard", NULL), "0");
+    assert_true(fake_count(RIG_BACK "/discard-granularity") == 0);
+}
+
+static void an_error_is_written_once(void **state)
+{
+    rig_connect();
+    fake_forget();
+    xb_error(&rig_vbd()->dev, -EIO, "the same again");
+    assert_int_equal(fake_writes("error"), 1);
+    fake_forget();
+    xb_error(&rig_vbd()->dev, -EIO, "the same again");
+    assert_int_equal(fake_writes("error"), 0);
+}
+
 static void a_directory_that_is_replaced_is_a_new_disk(void **state)
 {
     rig_connect();
@@ -410,7 +488,12 @@ int main(void)
         EDGE(forced_detach_removes_the_frontend_first),
         EDGE(a_removed_backend_directory_is_not_brought_back),
         EDGE(a_backend_gone_while_the_worker_is_busy_is_not_brought_back),
+        EDGE(a_backend_that_goes_between_look_and_write_is_not_brought_back),
         EDGE(a_directory_that_is_replaced_is_a_new_disk),
+        EDGE(a_directory_replaced_while_the_worker_is_busy_is_a_new_disk),
+        EDGE(initwait_is_not_said_before_the_old_rings_are_gone),
+        EDGE(discard_is_offered_unless_the_toolstack_says_no),
+        EDGE(an_error_is_written_once),
         EDGE(a_restarted_daemon_attaches_again_without_a_word),
         EDGE(a_restart_in_any_other_state_goes_on_from_there),
         EDGE(storage_that_fails_on_restart_does_not_cost_the_guest_its_disk),

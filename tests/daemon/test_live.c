@@ -70,6 +70,7 @@ static void a_destroyed_domain_leaves_nothing(void **state)
     live_connect();
     assert_true(live_daemon_fds() > fds);
     hv_store_close(live.guest); /* the domain's */
+    live.guest = NULL;
     loopd_destroy(&live.loopd, live.domid);
     live_wait_state(live.back, "6");
     assert_string_equal(live_disk("state"), "");
