@@ -237,8 +237,11 @@ static void domain_destroyed_under_a_bound_port(void **state)
 
     assert_int_equal(hv_evtchn_alloc(hv, 0, &front, &port), 0);
     assert_int_equal(hv_evtchn_bind(w->bhv, domid, port, &back), 0);
+    settle(back);
     loopd_destroy(&loopd, domid);
     assert_int_equal(hv_evtchn_notify(back), 0);
+    assert_int_equal(hv_evtchn_notify(front), 0); /* from beyond: not heard */
+    assert_false(readable(back));
     hv_evtchn_close(back);
     hv_evtchn_close(front);
     hv_close(hv);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "hv/hv.h"
+#include "hv/loop/client.h"
 #include "hv/loop/toolstack.h"
 #include "loopd_fixture.h"
 
@@ -417,6 +418,27 @@ static void bad_copies_fail_one_by_one_and_the_good_ones_succeed(void **state)
     assert_string_equal(b, ""); /* the read-only page was not written before */
 }
 
+/* As if another thread were in the middle of a copy: its slot says so. */
+static void grant_being_copied_cannot_be_ended(void **state)
+{
+    struct world *w = *state;
+    struct loop_peer *self;
+    uint32_t refs[2];
+    char buf[8] = "";
+    void *own;
+
+    assert_int_equal(hv_share_pages(w->share, 0, 2, true, refs, &own), 0);
+    struct hv_copy op = {.local = buf, .ref = refs[1], .len = 8, .to_guest = true};
+    assert_int_equal(hv_gnttab_copy(w->gt, &op, 1), 0);
+    assert_int_equal(loop_peer_get((struct loop_hv *)w->front, w->domid, &self), 0);
+    self->table->slot[0].ref1 = refs[1] + 1;
+    assert_int_equal(hv_share_end(w->share, own, 2), -EBUSY);
+    self->table->slot[0].ref1 = 0;
+    assert_int_equal(hv_gnttab_copy(w->gt, &op, 1), 0);
+    assert_int_equal(op.status, 0); /* the grant is as it was */
+    assert_int_equal(hv_share_end(w->share, own, 2), 0);
+}
+
 /* ---- Death ---- */
 
 static void process_that_dies_leaves_nothing_mapped(void **state)
@@ -533,6 +555,7 @@ int main(void)
         T(copy_moves_exactly_the_bytes_asked_both_ways),
         T(copy_beyond_the_page_refuses_the_whole_call),
         T(bad_copies_fail_one_by_one_and_the_good_ones_succeed),
+        T(grant_being_copied_cannot_be_ended),
         T(process_that_dies_leaves_nothing_mapped),
         T(destroyed_domain_stays_a_zombie_until_unmapped),
         T(unknown_domain_cannot_be_opened),

@@ -557,7 +557,7 @@ static void store_that_dies_is_noticed(void **state)
     char buf[8], token[8];
 
     loopd_start(&own, NULL);
-    struct hv_store *st = open_store(own.dom0);
+    struct hv_store *st = open_store(own.dom0), *idle = open_store(own.dom0);
     assert_int_equal(hv_store_watch(st, "/t", "t"), 0);
     event_is(st, "/t", "t");
     kill(own.pid, SIGKILL);
@@ -565,6 +565,8 @@ static void store_that_dies_is_noticed(void **state)
     struct pollfd p = {.fd = hv_store_fd(st), .events = POLLIN};
     assert_int_equal(poll(&p, 1, -1), 1); /* whoever waits for a watch wakes up */
     assert_int_equal(hv_store_next_watch(st, buf, sizeof(buf), token, sizeof(token)), -EPIPE);
+    assert_int_equal(hv_store_next_watch(idle, buf, sizeof(buf), token, sizeof(token)), -EPIPE);
+    hv_store_close(idle);
     assert_true(hv_store_read(st, 0, "/", buf, sizeof(buf)) < 0);
     assert_true(hv_store_next_watch(st, buf, sizeof(buf), token, sizeof(token)) < 0);
     hv_store_close(st);
