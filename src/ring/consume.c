@@ -75,6 +75,8 @@ void ring_consume(struct ring *ring)
         ring_halt(ring, RING_HALT_OVERFLOW);
         return;
     }
+    /* One size for each request, whatever happens meanwhile. */
+    ring->config.limits.nr_sectors = READ_ONCE(ring->sectors);
     int taken = 0;
     while (taken < pending && !ring->barrier) {
         struct ring_request *req = pool_take(ring);

@@ -87,10 +87,11 @@ struct ring {
     struct ioctx io;
     struct engine_channel *channel;
     struct ioctx_op event_op, wake_op;
-    bool event_armed;  /* a poll on the event channel is in the io_uring */
-    bool event_masked; /* the port was read and not written back yet */
-    bool gated;        /* another ring's barrier holds the gate: it will wake us */
-    bool barrier;      /* a barrier was consumed and has not been answered: take nothing further */
+    bool event_armed;      /* a poll on the event channel is in the io_uring */
+    unsigned empty_events; /* in a row that found the ring empty */
+    bool event_masked;     /* the port was read and not written back yet */
+    bool gated;            /* another ring's barrier holds the gate: it will wake us */
+    bool barrier; /* a barrier was consumed and has not been answered: take nothing further */
     struct ring_request *parked; /* that barrier, while it waits for the requests before it */
     struct request_list mapped;  /* consumed in this pass, to be submitted at its end */
     struct request_list done;    /* completed, to be answered at the end of this pass */
@@ -104,7 +105,11 @@ struct ring {
     bool thread_started;
     int wake_fd;         /* the gate's eventfd for us: ring_stop(), and other rings' barriers */
     uint64_t wake_count; /* io_uring reads the eventfd into it */
+    bool pause;          /* set by ring_pause() */
+    bool resting;        /* paused, and nothing in flight; told by the thread */
+    uint64_t sectors;    /* the disk's size, set by ring_resize() */
     bool stop;           /* set by ring_stop() */
+    bool paused;         /* what the thread knows of it */
     bool stopping;       /* what the thread knows of it */
     sem_t started;
     int start_err;

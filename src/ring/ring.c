@@ -94,6 +94,7 @@ int ring_start(const struct ring_config *config, struct ring **out, struct errms
         return errmsg_set(err, -ENOMEM, "no memory for ring %u", config->index);
     memset(ring, 0, sizeof(*ring));
     ring->config = *config;
+    ring->sectors = config->limits.nr_sectors;
     ring->wake_fd = ring_gate_fd(config->gate, config->index);
     request_list_init(&ring->mapped);
     request_list_init(&ring->done);
@@ -111,14 +112,35 @@ int ring_start(const struct ring_config *config, struct ring **out, struct errms
     return 0;
 }
 
-void ring_stop(struct ring *ring)
+/* An eventfd takes this without blocking, and orders our stores before the thread's loads. */
+static void wake(struct ring *ring)
 {
     uint64_t one = 1;
 
-    WRITE_ONCE(ring->stop, true);
-    /* An eventfd takes this without blocking, and orders the store before the thread's load. */
     if (write(ring->wake_fd, &one, sizeof(one)) < 0)
-        log_error("ring %u: cannot be told to stop", ring->config.index);
+        log_error("ring %u: cannot be woken", ring->config.index);
+}
+
+void ring_stop(struct ring *ring)
+{
+    WRITE_ONCE(ring->stop, true);
+    wake(ring);
+}
+
+void ring_pause(struct ring *ring, bool on)
+{
+    WRITE_ONCE(ring->pause, on);
+    wake(ring);
+}
+
+bool ring_resting(const struct ring *ring)
+{
+    return READ_ONCE(ring->resting);
+}
+
+void ring_resize(struct ring *ring, uint64_t sectors)
+{
+    WRITE_ONCE(ring->sectors, sectors);
 }
 
 void ring_destroy(struct ring *ring)

@@ -43,8 +43,8 @@ struct ring_config {
     struct engine *engine;    /* shared by the disk's rings; outlives them */
     struct ring_gate *gate;   /* shared by the disk's rings; outlives them */
     struct stats_ring *stats; /* this ring's row */
-    /* Written to (8 bytes) once when the ring halts; the control thread's eventfd. */
-    int halt_fd;
+    /* Written to (8 bytes) when the ring halts or comes to rest; the control thread's eventfd. */
+    int event_fd;
 };
 
 struct ring;
@@ -56,6 +56,14 @@ int ring_start(const struct ring_config *config, struct ring **out, struct errms
 /* Asks the thread to take no further request, to finish and answer those taken, and to end. Returns
  * at once; ring_destroy() waits. */
 void ring_stop(struct ring *ring);
+
+/* Pause: takes no further request; those taken are finished and answered. event_fd tells when
+ * ring_resting() may have become true. Requests wait in the ring meanwhile; none is lost. */
+void ring_pause(struct ring *ring, bool on);
+bool ring_resting(const struct ring *ring);
+
+/* The disk has another size now, in 512-byte sectors; requests taken from now on are held to it. */
+void ring_resize(struct ring *ring, uint64_t sectors);
 
 /* Waits for the thread, unmaps every grant, unbinds the port. */
 void ring_destroy(struct ring *ring);

@@ -18,6 +18,20 @@
 /* Submission slots: a request is one I/O at a time, plus the two polls. */
 #define RING_EXTRA_SQES 8
 
+/* An event that found the ring empty, this many times in a row, is a storm (XSA-332): the port then
+ * stays masked for a while. The kernel gives its own backends such a pause; /dev/xen/evtchn does
+ * not. */
+#define EMPTY_EVENTS_MAX 16
+#define STORM_PAUSE_NS   10000000u
+
+static void tell_control(struct ring *ring)
+{
+    uint64_t one = 1;
+
+    if (write(ring->config.event_fd, &one, sizeof(one)) < 0)
+        log_error("ring %u: cannot tell the control thread", ring->config.index);
+}
+
 void ring_halt(struct ring *ring, enum ring_halt why)
 {
     if (ring->halted)
@@ -27,9 +41,7 @@ void ring_halt(struct ring *ring, enum ring_halt why)
     log_error("ring %u stopped for good: %s", ring->config.index,
               why == RING_HALT_OVERFLOW ? "the guest's request index is impossible"
                                         : "its io_uring or event channel failed");
-    uint64_t one = 1;
-    if (write(ring->config.halt_fd, &one, sizeof(one)) < 0)
-        log_error("ring %u: cannot tell the control thread", ring->config.index);
+    tell_control(ring);
 }
 
 static void listen_for_wake(struct ring *ring)
@@ -53,26 +65,36 @@ static void on_event(struct ioctx_op *op, int res)
     if (pending) {
         ring->event_masked = true;
         counter_add(&ring->config.stats->wakeups, 1);
-        if (blkif_ring_pending(&ring->back) == 0)
+        ring->empty_events++;
+        if (blkif_ring_pending(&ring->back) != 0)
+            ring->empty_events = 0;
+        else
             counter_add(&ring->config.stats->empty_wakeups, 1);
     }
 }
 
-/* The control thread wants the ring to stop, or another ring's barrier begins or ends: either way
- * the next pass looks at everything. */
+/* The control thread wants something, or another ring's barrier begins or ends: either way the next
+ * pass looks at everything. */
 static void on_wake(struct ioctx_op *op, int res)
 {
     struct ring *ring = (struct ring *)((char *)op - __builtin_offsetof(struct ring, wake_op));
 
     (void)res;
     ring->stopping = READ_ONCE(ring->stop);
+    ring->paused = READ_ONCE(ring->pause);
+    if (!ring->paused)
+        WRITE_ONCE(ring->resting, false);
     listen_for_wake(ring);
 }
 
 /* The port is written back after the work and before the sleep (that write is the late EOI), and
- * polled again. */
-static void listen_for_event(struct ring *ring)
+ * polled again. Returns for how long to sleep at most, in ns. */
+static uint64_t listen_for_event(struct ring *ring)
 {
+    if (ring->event_masked && ring->empty_events >= EMPTY_EVENTS_MAX) {
+        ring->empty_events = EMPTY_EVENTS_MAX / 2;
+        return STORM_PAUSE_NS;
+    }
     if (ring->event_masked) {
         ring->event_masked = false;
         if (hv_evtchn_unmask(ring->evtchn))
@@ -83,22 +105,41 @@ static void listen_for_event(struct ring *ring)
         io_uring_prep_poll_add(ioctx_sqe(&ring->io, &ring->event_op), hv_evtchn_fd(ring->evtchn),
                                POLLIN);
     }
+    return UINT64_MAX;
+}
+
+static bool takes_requests(const struct ring *ring)
+{
+    return !ring->stopping && !ring->halted && !ring->paused && !ring->gated;
 }
 
 /* The end of a pass: submits what it queued, and sleeps if nothing is left to do. As long as
  * something has completed already, req_event stays behind and the frontend does not notify. */
 static int ring_wait(struct ring *ring)
 {
+    uint64_t limit_ns = UINT64_MAX;
+
     if (ioctx_ready(&ring->io))
         return ioctx_enter(&ring->io, false, 0);
-    if (!ring->stopping && !ring->halted && !ring->barrier && !ring->gated) {
+    if (takes_requests(ring) && !ring->barrier) {
         if (blkif_ring_arm(&ring->back)) /* came in between; or broken, as the next pass will see */
             return ioctx_enter(&ring->io, false, 0);
-        listen_for_event(ring);
+        limit_ns = listen_for_event(ring);
     }
     /* An idle ring is woken once, to unmap what it no longer uses; then not at all. */
     uint64_t due_ms = persistent_purge(ring);
-    return ioctx_enter(&ring->io, true, due_ms == UINT64_MAX ? UINT64_MAX : due_ms * 1000000);
+    if (due_ms != UINT64_MAX && due_ms * 1000000 < limit_ns)
+        limit_ns = due_ms * 1000000;
+    return ioctx_enter(&ring->io, true, limit_ns);
+}
+
+/* The freeze point: what was taken before the pause has been answered. */
+static void rest_if_paused(struct ring *ring)
+{
+    if (!ring->paused || ring->inflight || READ_ONCE(ring->resting))
+        return;
+    WRITE_ONCE(ring->resting, true);
+    tell_control(ring);
 }
 
 static void ring_pass(struct ring *ring)
@@ -110,12 +151,13 @@ static void ring_pass(struct ring *ring)
     ioctx_reap(&ring->io);
     ring_answer_done(ring);
     ring->gated = !ring_gate_enter(ring->config.gate, ring->config.index);
-    if (!ring->stopping && !ring->halted && !ring->gated)
+    if (takes_requests(ring))
         ring_consume(ring);
     ring_answer_done(ring); /* what was answered without the storage */
     ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL));
     if (!ring->halted)
         ring_publish(ring);
+    rest_if_paused(ring);
     WRITE_ONCE(ring->config.stats->enters, ring->io.enters);
 }
 

@@ -30,7 +30,7 @@ static void on_halt(void *arg, uint32_t events)
     uint64_t count;
 
     (void)events;
-    if (read(w->halt_fd, &count, sizeof(count)) > 0)
+    if (read(w->event_fd, &count, sizeof(count)) > 0)
         control_halted(w);
 }
 
@@ -49,15 +49,15 @@ static int prepare(struct worker *w)
     if (err)
         return err;
     w->sock = VBD_SOCKET_FD;
-    w->halt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->halt_fd < 0)
+    w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->event_fd < 0)
         return -errno;
     /* A service manager and a terminal signal the whole group; when to end is the daemon's word, or
      * the end of its socket. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    err = loop_add_fd(w->loop, w->halt_fd, EPOLLIN, on_halt, w, NULL);
+    err = loop_add_fd(w->loop, w->event_fd, EPOLLIN, on_halt, w, NULL);
     if (!err)
         err = loop_add_fd(w->loop, w->sock, EPOLLIN, on_socket, w, NULL);
     return err;

@@ -117,7 +117,7 @@ static int start_ring(struct worker *w, const struct vbd_connect *msg, uint32_t 
         .engine = w->engine,
         .gate = w->gate,
         .stats = &w->stats->ring[i],
-        .halt_fd = w->halt_fd,
+        .event_fd = w->event_fd,
     };
 
     memcpy(c.refs, p->refs, sizeof(c.refs));

@@ -18,7 +18,7 @@
 struct worker {
     struct loop *loop;
     int sock;
-    int halt_fd; /* the rings write here when they halt */
+    int event_fd; /* the rings write here when they halt or come to rest */
     struct vbd_setup setup;
     struct stats_page *stats;
     struct hv *hv;

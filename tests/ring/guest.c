@@ -219,7 +219,7 @@ struct guest *guest_new(struct store *store, enum blkif_abi abi, uint32_t index)
     pthread_mutex_init(&g->lock, NULL);
     g->to_backend = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g->to_guest = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g->halt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g->abi = abi;
     g->store = store;
     g->req_prod = g->rsp_cons = index;
@@ -248,7 +248,7 @@ void guest_connect(struct guest *g, bool persistent, void (*edit)(struct ring_co
                    .can_discard = true},
         .engine = (struct engine *)g->store,
         .stats = &g->stats,
-        .halt_fd = g->halt_fd,
+        .event_fd = g->event_fd,
     };
     struct errmsg err = {""};
 
@@ -277,7 +277,7 @@ void guest_free(struct guest *g)
     ring_gate_destroy(g->gate);
     close(g->to_backend);
     close(g->to_guest);
-    close(g->halt_fd);
+    close(g->event_fd);
     free(g->memory);
     free(g);
 }

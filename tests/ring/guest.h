@@ -38,7 +38,7 @@ struct guest {
     uint32_t req_prod, rsp_cons;
     struct store *store;
     struct stats_ring stats;
-    int halt_fd;
+    int event_fd;
     struct ring_gate *gate; /* its own, unless a test gives it another before connecting */
     struct ring *ring;
 };

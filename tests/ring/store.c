@@ -142,6 +142,13 @@ void store_free(struct store *s)
     free(s);
 }
 
+void store_hold(struct store *s, bool on)
+{
+    pthread_mutex_lock(&s->lock);
+    s->hold = on;
+    pthread_mutex_unlock(&s->lock);
+}
+
 void store_wait_held(struct store *s, unsigned n)
 {
     for (;;) {

@@ -36,6 +36,9 @@ struct store {
 
 struct store *store_new(uint64_t size_bytes);
 void store_free(struct store *s);
+/* Whether I/Os submitted from now on wait for store_let_go(); before a ring runs `hold` may be set
+ * directly. */
+void store_hold(struct store *s, bool on);
 /* Waits until n I/Os are held. */
 void store_wait_held(struct store *s, unsigned n);
 /* Waits until n I/Os were submitted in all. */

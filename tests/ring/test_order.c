@@ -6,12 +6,14 @@
  */
 #include <stdarg.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/barrier.h"
+#include "base/loop.h"
 #include "guest.h"
 
 #define DISK_BYTES (1u << 20)
@@ -51,7 +53,7 @@ static void barrier_orders_its_neighbours(void **state)
         struct fixture f = up(persistent);
         struct blkif_segment seg[3] = {guest_seg(40, 0, 7), guest_seg(41, 0, 7),
                                        guest_seg(42, 0, 7)};
-        f.s->hold = true;
+        store_hold(f.s, true);
         guest_rw(f.g, BLKIF_OP_WRITE, 1, 8, &seg[0], 1);
         guest_rw(f.g, BLKIF_OP_WRITE, 2, 16, &seg[1], 1);
         guest_rw(f.g, BLKIF_OP_WRITE_BARRIER, 3, 24, &seg[2], 1);
@@ -223,6 +225,63 @@ static void stop_finishes_what_was_taken(void **state)
     down(f);
 }
 
+static void pause_answers_what_was_taken_and_loses_nothing(void **state)
+{
+    struct fixture f = up(true);
+    struct blkif_segment seg = guest_seg(40, 0, 7);
+    uint64_t n;
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        unsigned before = store_logged(f.s);
+        store_hold(f.s, true);
+        guest_rw(f.g, BLKIF_OP_WRITE, 1, 8, &seg, 1);
+        guest_push(f.g);
+        store_wait_logged(f.s, before + 1);
+        ring_pause(f.g->ring, true);
+        usleep(10000);
+        assert_false(ring_resting(f.g->ring)); /* one is still out */
+        guest_rw(f.g, BLKIF_OP_WRITE, 2, 16, &seg, 1);
+        guest_push(f.g);
+        store_let_go(f.s, 1);
+        assert_int_equal(guest_response(f.g).id, 1);
+        while (!ring_resting(f.g->ring))
+            while (read(f.g->event_fd, &n, sizeof(n)) != sizeof(n))
+                usleep(1000);
+        usleep(10000);
+        assert_int_equal(store_logged(f.s), before + 1); /* the second waits in the ring */
+        store_hold(f.s, false);
+        ring_pause(f.g->ring, false);
+        assert_int_equal(guest_response(f.g).id, 2);
+    }
+    down(f);
+}
+
+static void half_the_disk(struct ring_config *c)
+{
+    c->limits.nr_sectors /= 2;
+}
+
+static void resize_holds_for_what_is_taken_next(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+    struct blkif_segment seg = guest_seg(40, 0, 7);
+    uint64_t half = DISK_BYTES / 512 / 2;
+
+    (void)state;
+    guest_connect(g, true, half_the_disk);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, half - 8, &seg, 1), BLKIF_RSP_OKAY);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, half, &seg, 1), BLKIF_RSP_ERROR);
+    ring_resize(g->ring, half * 2);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, half, &seg, 1), BLKIF_RSP_OKAY);
+    ring_resize(g->ring, 8);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_OKAY);
+    assert_int_equal(guest_do_rw(g, BLKIF_OP_READ, 1, &seg, 1), BLKIF_RSP_ERROR);
+    guest_free(g);
+    store_free(s);
+}
+
 static void storage_errors_become_statuses(void **state)
 {
     struct fixture f = up(true);
@@ -273,6 +332,15 @@ static void event_storm_without_requests(void **state) /* XSA-332 */
     (void)state;
     for (int i = 0; i < 100000; i++)
         guest_notify(f.g);
+    /* A storm that goes on: events that find nothing are not answered one by one. */
+    uint64_t before = READ_ONCE(f.g->stats.empty_wakeups), start = loop_now_ms();
+    for (int i = 0; i < 2000; i++) {
+        guest_notify(f.g);
+        sched_yield();
+    }
+    /* At most 8 in a pause of 10 ms, however long the loop took. */
+    uint64_t pauses = (loop_now_ms() - start) / 10 + 2;
+    assert_in_range(READ_ONCE(f.g->stats.empty_wakeups) - before, 0, 16 + 8 * pauses);
     assert_int_equal(guest_do_rw(f.g, BLKIF_OP_READ, 0, &seg, 1), BLKIF_RSP_OKAY);
     guest_disconnect(f.g);
     assert_int_equal(f.g->notifies, 1); /* never without a response: a guest that counts gives up */
@@ -287,6 +355,8 @@ int main(void)
         cmocka_unit_test(empty_barrier_and_flush),
         cmocka_unit_test(barrier_whose_grant_is_bad_holds_nobody),
         cmocka_unit_test(stop_finishes_what_was_taken),
+        cmocka_unit_test(pause_answers_what_was_taken_and_loses_nothing),
+        cmocka_unit_test(resize_holds_for_what_is_taken_next),
         cmocka_unit_test(storage_errors_become_statuses),
         cmocka_unit_test(a_burst_is_one_notification),
         cmocka_unit_test(event_storm_without_requests),

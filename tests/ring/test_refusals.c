@@ -216,7 +216,7 @@ static void impossible_index_halts_the_ring(void **state) /* CVE-2010-4247 */
         f.g->req_prod += ahead[i];
         guest_push(f.g);
         guest_notify(f.g);
-        while (read(f.g->halt_fd, &n, sizeof(n)) != sizeof(n))
+        while (read(f.g->event_fd, &n, sizeof(n)) != sizeof(n))
             usleep(1000);
         assert_int_equal(READ_ONCE(f.g->stats.halted), RING_HALT_OVERFLOW);
         struct blkif_sring *ring = (void *)guest_page(f.g, GUEST_RING_REF);
