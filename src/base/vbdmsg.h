@@ -13,6 +13,10 @@
  *                                        unmaps, unbinds
  *                                 ←  VBD_DISCONNECTED
  *     VBD_CONNECT again (kexec, suspend, reconnect), or
+ *     VBD_PAUSE                   →      takes nothing more, finishes and answers what it has
+ *                                 ←  VBD_PAUSED
+ *     VBD_RESUME                  →      goes on
+ *                                 ←  VBD_RESUMED
  *     VBD_QUIT, or the socket closes → disconnects as above and exits
  *                                 ←  VBD_HALTED       any time: a ring was stopped for good
  *
@@ -28,7 +32,7 @@
 #include "base/error.h"
 
 #define VBD_MSG_MAGIC   0x76626d31u /* "vbm1" */
-#define VBD_MSG_VERSION 1u
+#define VBD_MSG_VERSION 2u
 #define VBD_SOCKET_FD   3 /* the worker's end */
 #define VBD_RINGS_MAX   64
 #define VBD_REFS_MAX    16
@@ -43,11 +47,15 @@ enum vbd_msg_type {
     VBD_CONNECT,
     VBD_DISCONNECT,
     VBD_QUIT,
+    VBD_PAUSE,
+    VBD_RESUME,
     VBD_READY = 100,
     VBD_CONNECTED,
     VBD_DISCONNECTED,
     VBD_FAILED,
     VBD_HALTED,
+    VBD_PAUSED,
+    VBD_RESUMED,
 };
 
 struct vbd_head {
@@ -85,7 +93,8 @@ struct vbd_connect {
     struct vbd_ring_params ring[VBD_RINGS_MAX];
 };
 
-/* VBD_DISCONNECT, VBD_QUIT, VBD_READY, VBD_CONNECTED, VBD_DISCONNECTED are a struct vbd_head alone.
+/* VBD_DISCONNECT, VBD_QUIT, VBD_PAUSE, VBD_RESUME, VBD_READY, VBD_CONNECTED, VBD_DISCONNECTED,
+ * VBD_PAUSED and VBD_RESUMED are a struct vbd_head alone.
  */
 
 struct vbd_failed {

@@ -75,6 +75,42 @@ static bool on_disconnect(struct worker *w, const void *msg, const int *fds, siz
     return true;
 }
 
+/* Answered once every ring is at rest; a disk without rings is. */
+static void answer_pause(struct worker *w)
+{
+    if (!w->pausing)
+        return;
+    for (uint32_t i = 0; i < w->nr_rings; i++)
+        if (!ring_resting(w->rings[i]))
+            return;
+    w->pausing = false;
+    say(w, VBD_PAUSED);
+}
+
+static bool on_pause(struct worker *w, const void *msg, const int *fds, size_t nfds)
+{
+    (void)msg;
+    (void)fds;
+    (void)nfds;
+    w->pausing = true;
+    for (uint32_t i = 0; i < w->nr_rings; i++)
+        ring_pause(w->rings[i], true);
+    answer_pause(w);
+    return true;
+}
+
+static bool on_resume(struct worker *w, const void *msg, const int *fds, size_t nfds)
+{
+    (void)msg;
+    (void)fds;
+    (void)nfds;
+    w->pausing = false;
+    for (uint32_t i = 0; i < w->nr_rings; i++)
+        ring_pause(w->rings[i], false);
+    say(w, VBD_RESUMED);
+    return true;
+}
+
 static bool on_quit(struct worker *w, const void *msg, const int *fds, size_t nfds)
 {
     (void)w;
@@ -96,6 +132,8 @@ static const struct message {
     {VBD_CONNECT, sizeof(struct vbd_connect), false, on_connect},
     {VBD_DISCONNECT, sizeof(struct vbd_head), false, on_disconnect},
     {VBD_QUIT, sizeof(struct vbd_head), false, on_quit},
+    {VBD_PAUSE, sizeof(struct vbd_head), false, on_pause},
+    {VBD_RESUME, sizeof(struct vbd_head), false, on_resume},
 };
 
 static const struct message *find_message(const void *buf, size_t len)
@@ -135,7 +173,7 @@ bool control_receive(struct worker *w)
     return m->handle(w, buf, fds, nfds);
 }
 
-void control_halted(struct worker *w)
+static void tell_halted(struct worker *w)
 {
     for (uint32_t i = 0; i < w->nr_rings; i++) {
         uint32_t reason = (uint32_t)READ_ONCE(w->stats->ring[i].halted);
@@ -148,4 +186,10 @@ void control_halted(struct worker *w)
                                                 : "its io_uring or event channel failed");
         msg_send(w->sock, &m, sizeof(m), NULL, 0);
     }
+}
+
+void control_rings_changed(struct worker *w)
+{
+    tell_halted(w);
+    answer_pause(w);
 }

@@ -24,14 +24,14 @@ static void on_socket(void *arg, uint32_t events)
         loop_stop(w->loop);
 }
 
-static void on_halt(void *arg, uint32_t events)
+static void on_rings(void *arg, uint32_t events)
 {
     struct worker *w = arg;
     uint64_t count;
 
     (void)events;
     if (read(w->event_fd, &count, sizeof(count)) > 0)
-        control_halted(w);
+        control_rings_changed(w);
 }
 
 static bool is_seqpacket(int fd)
@@ -57,7 +57,7 @@ static int prepare(struct worker *w)
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    err = loop_add_fd(w->loop, w->event_fd, EPOLLIN, on_halt, w, NULL);
+    err = loop_add_fd(w->loop, w->event_fd, EPOLLIN, on_rings, w, NULL);
     if (!err)
         err = loop_add_fd(w->loop, w->sock, EPOLLIN, on_socket, w, NULL);
     return err;

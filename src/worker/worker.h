@@ -28,12 +28,13 @@ struct worker {
     struct ring *rings[VBD_RINGS_MAX];
     struct ring_gate *gate;
     bool halt_told[VBD_RINGS_MAX];
+    bool pausing; /* VBD_PAUSE has not been answered yet */
 };
 
 /* control.c: one message from the daemon; false when the worker should end. */
 bool control_receive(struct worker *w);
-/* control.c: tells the daemon of rings that have halted since the last call. */
-void control_halted(struct worker *w);
+/* control.c: a ring has halted or come to rest: tells the daemon what it should know. */
+void control_rings_changed(struct worker *w);
 
 /* vbd.c: what the messages ask for. 0 or a negative errno with the reason in err. */
 int vbd_setup_disk(struct worker *w, const struct vbd_setup *setup, const int *fds, size_t nfds,

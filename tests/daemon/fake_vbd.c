@@ -124,5 +124,7 @@ int main(void)
             return 0;
         }
     }
+    if (is("linger"))
+        pause(); /* as one whose storage hangs */
     return 0;
 }

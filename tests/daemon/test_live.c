@@ -111,7 +111,8 @@ static void toggling_states_costs_a_bounded_log(void **state)
     live_front("5");
     live_wait_state(live.back, "5");
     assert_int_equal(stat(live.log, &st), 0);
-    assert_true(st.st_size < 64 << 10);
+    if (st.st_size >= 8 << 10) { char c[300]; snprintf(c, 300, "wc -c %s; sed 's/[0-9]//g' %s | sort | uniq -c | sort -n | tail -5", live.log, live.log); system(c); }
+    assert_true(st.st_size < 8 << 10);
 }
 
 static void a_killed_daemon_comes_back_without_a_word(void **state)
@@ -131,17 +132,41 @@ static void a_killed_daemon_comes_back_without_a_word(void **state)
     live_wait_state(live.back, "6");
 }
 
+static pid_t worker_of_the_disk(void)
+{
+    struct json_object *worker = json_tokener_parse(live_disk("worker")), *pid = NULL;
+
+    assert_true(json_object_object_get_ex(worker, "pid", &pid));
+    pid_t number = json_object_get_int(pid);
+    json_object_put(worker);
+    return number;
+}
+
+/* Two workers on one ring would answer requests twice. */
+static void a_worker_that_outlives_its_daemon_is_waited_for(void **state)
+{
+    assert_int_equal(live_daemon_stop(SIGTERM), 0);
+    setenv("FAKE_VBD", "linger", 1);
+    live_daemon_start();
+    live_connect();
+    pid_t old = worker_of_the_disk();
+    assert_int_equal(live_daemon_stop(SIGKILL), 128 + SIGKILL);
+    setenv("FAKE_VBD", "", 1);
+    live_daemon_start();
+    while (!strstr(live_disk("waits_for"), "earlier daemon"))
+        usleep(5000);
+    assert_int_equal(worker_of_the_disk(), 0);
+    assert_int_equal(kill(old, SIGKILL), 0);
+    while (strcmp(live_disk("state"), "connected") != 0)
+        usleep(5000);
+}
+
 static void a_terminated_daemon_ends_its_workers_and_says_nothing(void **state)
 {
     char value[16];
 
     live_connect();
-    struct json_object *o = live_ask("{\"cmd\":\"list\"}"), *disks, *worker, *pid;
-    json_object_object_get_ex(o, "disks", &disks);
-    json_object_object_get_ex(json_object_array_get_idx(disks, 0), "worker", &worker);
-    json_object_object_get_ex(worker, "pid", &pid);
-    pid_t number = json_object_get_int(pid);
-    json_object_put(o);
+    pid_t number = worker_of_the_disk();
     assert_int_equal(kill(number, 0), 0);
     assert_int_equal(live_daemon_stop(SIGTERM), 0);
     assert_int_equal(kill(number, 0), -1);
@@ -347,6 +372,7 @@ int main(void)
         LIVE(a_watch_flood_costs_no_memory),
         LIVE(toggling_states_costs_a_bounded_log),
         LIVE(a_killed_daemon_comes_back_without_a_word),
+        LIVE(a_worker_that_outlives_its_daemon_is_waited_for),
         LIVE(a_terminated_daemon_ends_its_workers_and_says_nothing),
         LIVE(a_worker_that_crashes_on_connect_is_said),
         LIVE(a_hundred_disks_come_and_go),

@@ -133,6 +133,7 @@ static void an_answer_to_another_question_is_the_end_of_the_worker(void **state)
     worker_disconnect(worker);
     finish();
     assert_int_equal(seen[WORKER_DISCONNECTED], 0);
+    assert_int_equal(seen[WORKER_REFUSED], 0);
 }
 
 static void a_death_says_how(void **state)

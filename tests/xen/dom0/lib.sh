@@ -119,7 +119,7 @@ daemon_fds() {
     ls "/proc/$DAEMON/fd" | wc -l
 }
 
-no_zombie() { ! xl list | grep -q -e '(null)' -e " $1 "; }
+no_zombie() { ! xl list | awk -v id="$1" '$1 == "(null)" || $2 == id { found = 1 } END { exit !found }'; }
 domain_gone() { ! xl domid "$1"; }
 no_backend_dir() { ! xenstore-exists "backend/vbd/$1"; }
 workers_are() { [ "$(workers)" = "$1" ]; }
