@@ -15,6 +15,9 @@
 
 static void domain_free(struct domain *dom)
 {
+    for (unsigned i = 0; i < LOOP_SLOTS; i++)
+        if (dom->slots[i])
+            dom->slots[i]->slots--;
     if (dom->table)
         munmap(dom->table, sizeof(*dom->table));
     if (dom->table_fd >= 0)
@@ -113,8 +116,6 @@ void domain_destroy(struct server *srv, struct domain *dom)
     dom->table->dead = 1;
     drop_conns(srv, dom);
     dom->dying = true;
-    for (unsigned i = 0; i < LOOP_SLOTS; i++)
-        dom->slots[i] = NULL;
     store_domain_gone(srv->store, dom->domid);
     if (dom->pins)
         log_info("domain %u is destroyed, but %u of its pages are still mapped", dom->domid,

@@ -288,6 +288,7 @@ int slot_open(struct hvconn *c, struct domain *dom, uint32_t *slot)
         if (dom->slots[i])
             continue;
         dom->slots[i] = c;
+        c->slots++;
         WRITE_ONCE(dom->table->slot[i].ref1, 0);
         if (READ_ONCE(dom->table->slots_used) <= i)
             WRITE_ONCE(dom->table->slots_used, i + 1);
@@ -299,6 +300,7 @@ int slot_open(struct hvconn *c, struct domain *dom, uint32_t *slot)
 
 static void slot_drop(struct domain *dom, uint32_t slot)
 {
+    dom->slots[slot]->slots--;
     dom->slots[slot] = NULL;
     WRITE_ONCE(dom->table->slot[slot].ref1, 0);
 }
@@ -327,7 +329,7 @@ static void drop_maps(struct hvconn *c)
 void grant_conn_gone(struct hvconn *c)
 {
     drop_maps(c);
-    for (struct domain *dom = c->srv->domains; dom; dom = dom->next)
+    for (struct domain *dom = c->srv->domains; dom && c->slots; dom = dom->next)
         for (uint32_t i = 0; i < LOOP_SLOTS; i++)
             if (dom->slots[i] == c)
                 slot_drop(dom, i);

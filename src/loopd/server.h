@@ -57,7 +57,8 @@ struct hvconn {
     uint32_t id;        /* never 0, never used again */
     int fd;
     int32_t pid;
-    uint32_t maps;
+    uint32_t maps;  /* pages mapped */
+    uint32_t slots; /* copy slots open */
 };
 
 /* One page mapped: what a map handle names. */

@@ -15,6 +15,7 @@
  *  - whoever reaches a domain's grants gets descriptors of its whole memory and grant table; the
  *    client library maps single pages with the protection that the server granted;
  *  - the event words of all domains are in one memory that every client can write;
+ *  - both ends of a channel hold both eventfds: a hostile peer can clear O_NONBLOCK on ours;
  *  - domain ids are not used again, and a domain's memory is never ballooned or paged out.
  */
 #ifndef HV_LOOP_WIRE_H
