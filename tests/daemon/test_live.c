@@ -95,6 +95,18 @@ static void a_watch_flood_costs_no_memory(void **state)
     assert_true(after < before + (1 << 20));
 }
 
+/* What a failed test should show. */
+static void print_log(void)
+{
+    FILE *f = fopen(live.log, "re");
+    char line[400];
+
+    for (int i = 0; f && i < 40 && fgets(line, sizeof(line), f); i++)
+        print_message("# %s", line);
+    if (f)
+        fclose(f);
+}
+
 /* XSA-180: nor does it cost log. */
 static void toggling_states_costs_a_bounded_log(void **state)
 {
@@ -111,7 +123,8 @@ static void toggling_states_costs_a_bounded_log(void **state)
     live_front("5");
     live_wait_state(live.back, "5");
     assert_int_equal(stat(live.log, &st), 0);
-    if (st.st_size >= 8 << 10) { char c[300]; snprintf(c, 300, "wc -c %s; sed 's/[0-9]//g' %s | sort | uniq -c | sort -n | tail -5", live.log, live.log); system(c); }
+    if (st.st_size >= 8 << 10)
+        print_log();
     assert_true(st.st_size < 8 << 10);
 }
 
