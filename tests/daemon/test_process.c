@@ -57,8 +57,10 @@ static void start(const char *mode)
 
 static void wait_for(enum worker_event_type type)
 {
-    while (!seen[type])
+    while (!seen[type]) {
+        assert_int_equal(seen[WORKER_EXITED], 0); /* nothing comes after that */
         loop_run_once(loop, -1);
+    }
 }
 
 static void finish(void)
