@@ -24,8 +24,7 @@
 #include "engine/engines.h"
 
 #define E512_BLOCK   4096u
-#define E512_PREFIX  "e512+" /* engine_desc.engine: before the name of the engine below */
-#define E512_BUFFERS 16u     /* unaligned I/Os of a channel that move at a time; the others wait */
+#define E512_BUFFERS 16u /* unaligned I/Os of a channel that move at a time; the others wait */
 
 _Static_assert(ENGINE_IOV_MAX + 2 <= IOV_MAX, "room for what stands before and behind the data");
 
@@ -98,7 +97,7 @@ struct e512_channel {
     struct engine_io *waiting, **waiting_tail; /* for an e512_io or a buffer, in order */
 
     /* Ranges that another thread let go of, or this one: the eventfd brings them here. */
-    struct e512_channel *next; /* of the engine's, under its lock */
+    struct e512_channel *next;               /* of the engine's, under its lock */
     struct e512_io *granted, **granted_tail; /* under engine->lock */
     int event_fd;
     struct ioctx_op wake;

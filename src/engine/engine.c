@@ -4,6 +4,8 @@
  */
 #include "engine/engine.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@ static const struct {
 
 const struct engine_ops *engine_find(const char *name)
 {
+    if (strncmp(name, ENGINE_E512_PREFIX, strlen(ENGINE_E512_PREFIX)) == 0)
+        return &engine_e512;
     for (size_t i = 0; i < ARRAY_LEN(engines); i++)
         if (strcmp(engines[i]->name, name) == 0)
             return engines[i];
@@ -61,4 +65,16 @@ void engine_desc_close(struct engine_desc *desc)
         desc->fds[i] = -1;
     }
     desc->nr_fds = 0;
+}
+
+void engine_note(struct engine_info *info, const char *fmt, ...)
+{
+    size_t used = strlen(info->note);
+    va_list ap;
+
+    if (used && used + 3 < sizeof(info->note))
+        used += (size_t)snprintf(info->note + used, sizeof(info->note) - used, "; ");
+    va_start(ap, fmt);
+    vsnprintf(info->note + used, sizeof(info->note) - used, fmt, ap);
+    va_end(ap);
 }

@@ -26,6 +26,7 @@
 #define ENGINE_NAME_MAX 16
 #define ENGINE_NOTE_MAX 160
 #define ENGINE_FDS_MAX  4
+#define ENGINE_IOV_MAX  1022 /* IOV_MAX, less what a wrapper may add at both ends */
 
 enum engine_op {
     ENGINE_READ,
@@ -39,6 +40,8 @@ enum engine_op {
 
 #define ENGINE_OPEN_READ_ONLY (1u << 0) /* no descriptor may be able to write */
 #define ENGINE_OPEN_SHARED    (1u << 1) /* others may write too: take and respect no locks */
+/* Storage whose blocks are 4096 bytes is offered with 4096; else with 512 (512e, see the end). */
+#define ENGINE_OPEN_OWN_BLOCKS (1u << 2)
 
 /* What the engine can do and what shape its storage has. Filled by open(). */
 struct engine_info {
@@ -77,7 +80,7 @@ struct engine_io {
     uint64_t offset; /* bytes */
     uint64_t length; /* bytes; 0 for FLUSH; equals the sum of iov for READ and WRITE */
     const struct iovec *iov;
-    unsigned iovcnt; /* 1..IOV_MAX for READ and WRITE, 0 otherwise */
+    unsigned iovcnt; /* 1..ENGINE_IOV_MAX for READ and WRITE, 0 otherwise */
     /* result: 0, or a negative errno; a short transfer is never reported, the engine continues it.
      */
     void (*done)(struct engine_io *io, int result);
@@ -123,12 +126,19 @@ struct engine_ops {
     int (*submit)(struct engine_channel *channel, struct engine_io *io);
 };
 
-/* The engine of that name, or NULL. */
+/* The engine of that name (engine_desc.engine), or NULL. */
 const struct engine_ops *engine_find(const char *name);
 
 /* Splits "uring:/path", "null:10G", "aio:/path" or a bare "/path" into engine and target; a bare
  * path is uring's. *target points into spec. NULL with err set if no such engine exists. */
 const struct engine_ops *engine_resolve(const char *spec, const char **target, struct errmsg *err);
+
+/* 512e. Storage of 4096-byte blocks gets a wrapper by itself: open() names it in desc.engine
+ * ("e512+uring") and says so in info.note, and start() of what engine_find() has under that name
+ * serves logical_block 512. A change of part of a block is read-modify-write: it is ordered with
+ * every other change of that block through this struct engine, it changes nothing if a read fails,
+ * and a neighbour in the same block shares its fate if the power fails. DISCARD spares a block that
+ * is not in it as a whole (a secure one is refused then: -EINVAL). */
 
 /* Closes the descriptors that desc still owns. */
 void engine_desc_close(struct engine_desc *desc);

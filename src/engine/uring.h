@@ -100,15 +100,12 @@ int uring_open(const char *target, unsigned flags, struct engine_desc *desc, str
 int uring_start(struct engine_desc *desc, struct engine **out, struct errmsg *err);
 void uring_stop(struct engine *engine);
 
-/* Adds to info->note. */
-void uring_note(struct engine_info *info, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /* Takes the locks QEMU's tools look at, or fails with -EBUSY. */
 int uring_lock(int fd, const char *path, bool writer, struct engine_info *info, struct errmsg *err);
 
 /* Fill *info, and switch fd to direct I/O where that can be: *direct says. */
-int uring_probe_file(int fd, const struct stat *st, struct engine_info *info, bool *direct);
+int uring_probe_file(int fd, const struct stat *st, bool shared, struct engine_info *info,
+                     bool *direct);
 int uring_probe_block(int fd, const struct stat *st, struct engine_info *info, bool *direct);
 
 #endif

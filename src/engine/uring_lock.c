@@ -72,7 +72,7 @@ int uring_lock(int fd, const char *path, bool writer, struct engine_info *info, 
                               "%s is in use: %s (lslocks shows which); stop it, or say that the "
                               "disk is shared",
                               path, steps[i].why);
-        uring_note(info, "not locked: %s", strerror(-ret));
+        engine_note(info, "not locked: %s", strerror(-ret));
         return 0;
     }
     return 0;

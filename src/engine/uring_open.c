@@ -103,11 +103,11 @@ static int check_size(const struct target *t, const struct engine_info *info, st
     if (bytes == 0)
         return errmsg_set(err, -EINVAL, "%s is empty: give it a size first (truncate -s 10G FILE)",
                           t->path);
-    if (bytes % 512)
+    if (bytes % info->logical_block)
         return errmsg_set(err, -EINVAL,
-                          "the size of %s, %" PRIu64 " bytes, is not a multiple of 512: round it "
-                          "up (truncate -s %%512 FILE)",
-                          t->path, bytes);
+                          "the size of %s, %" PRIu64 " bytes, is not a multiple of %u: round it "
+                          "up (truncate -s %%%u FILE)",
+                          t->path, bytes, info->logical_block, info->logical_block);
     return 0;
 }
 
@@ -143,7 +143,7 @@ static int inspect(struct target *t, int fd, struct engine_desc *desc, struct er
     if (ret < 0)
         return ret;
     ret = device ? uring_probe_block(fd, &t->st, info, &direct)
-                 : uring_probe_file(fd, &t->st, info, &direct);
+                 : uring_probe_file(fd, &t->st, t->shared, info, &direct);
     if (ret < 0)
         return say_errno(t, -ret, err);
     desc->flags = direct ? URING_DESC_DIRECT : 0;
@@ -172,5 +172,6 @@ int uring_open(const char *target, unsigned flags, struct engine_desc *desc, str
     snprintf(desc->engine, sizeof(desc->engine), "uring");
     desc->nr_fds = 1;
     desc->fds[0] = fd;
+    engine_e512_apply(desc, flags);
     return 0;
 }

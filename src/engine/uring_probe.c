@@ -7,7 +7,6 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,18 +19,6 @@
 #include "engine/uring.h"
 
 #define FILE_GRANULARITY_MAX (64u << 10) /* bytes; above it st_blksize is no block size (NFS) */
-
-void uring_note(struct engine_info *info, const char *fmt, ...)
-{
-    size_t used = strlen(info->note);
-    va_list ap;
-
-    if (used && used + 3 < sizeof(info->note))
-        used += (size_t)snprintf(info->note + used, sizeof(info->note) - used, "; ");
-    va_start(ap, fmt);
-    vsnprintf(info->note + used, sizeof(info->note) - used, fmt, ap);
-    va_end(ap);
-}
 
 /* ---- direct I/O ---- */
 
@@ -92,7 +79,7 @@ static const char *go_direct(int fd, uint32_t block, uint32_t *memory_align)
 static void be_buffered(struct engine_info *info, const char *why)
 {
     info->memory_align = 1;
-    uring_note(info, "buffered: %s", why);
+    engine_note(info, "buffered: %s", why);
 }
 
 /* ---- regular files ---- */
@@ -108,7 +95,24 @@ static bool can_punch(int fd, uint64_t size_bytes)
     return errno == EFBIG; /* so near the largest size: the range is wrong, the mode is not */
 }
 
-int uring_probe_file(int fd, const struct stat *st, struct engine_info *info, bool *direct)
+/* Smaller blocks than direct I/O takes are made by 512e, but only the page cache orders them with
+ * what others write to a shared file. */
+static const char *file_go_direct(int fd, bool shared, struct engine_info *info)
+{
+    info->logical_block = 512;
+    if (in_memory(fd))
+        return "tmpfs keeps its files in memory";
+    const char *why_not = go_direct(fd, 512, &info->memory_align);
+    if (!why_not || shared || info->size_bytes % 4096)
+        return why_not;
+    why_not = go_direct(fd, 4096, &info->memory_align);
+    if (!why_not)
+        info->logical_block = info->physical_block = 4096;
+    return why_not;
+}
+
+int uring_probe_file(int fd, const struct stat *st, bool shared, struct engine_info *info,
+                     bool *direct)
 {
     uint32_t block = st->st_blksize >= 512 && (unsigned long)st->st_blksize <= FILE_GRANULARITY_MAX
                          ? (uint32_t)st->st_blksize
@@ -122,9 +126,7 @@ int uring_probe_file(int fd, const struct stat *st, struct engine_info *info, bo
         info->can_write_zeroes = true;
         info->discard_granularity = block;
     }
-    info->logical_block = 512;
-    const char *why_not =
-        in_memory(fd) ? "tmpfs keeps its files in memory" : go_direct(fd, 512, &info->memory_align);
+    const char *why_not = file_go_direct(fd, shared, info);
     *direct = !why_not;
     if (why_not)
         be_buffered(info, why_not);

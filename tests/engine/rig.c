@@ -6,16 +6,23 @@
 
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 const char *const store_names[STORE_KINDS] = {
-    [STORE_FILE] = "file",        [STORE_SHM] = "tmpfs",
-    [STORE_LOOP] = "loop device", [STORE_LOOP4K] = "4K loop device",
+    [STORE_FILE] = "file",
+    [STORE_SHM] = "tmpfs",
+    [STORE_LOOP] = "loop device",
+    [STORE_LOOP4K] = "4K loop device",
     [STORE_NULL] = "null",
+    [STORE_E512_LOOP] = "512e on a 4K loop device",
+    [STORE_E512_FILE] = "512e on a 4K file",
+    [STORE_E512_MEM] = "512e on memory",
 };
 
 static int cannot(struct store *s, const char *what)
@@ -92,6 +99,48 @@ static int make_loop(struct store *s, unsigned block)
     return 0;
 }
 
+/* In a mount namespace of this process: it goes with the process. */
+static int make_file_4k(struct store *s)
+{
+    char at[300], command[700];
+
+    snprintf(at, sizeof(at), "%s/mnt", s->dir);
+    snprintf(command, sizeof(command),
+             "PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal %s "
+             ">/dev/null 2>&1",
+             s->spec);
+    errno = ENOENT;
+    if (system(command) != 0)
+        return cannot(s, "mkfs.ext4");
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return cannot(s, "mount namespace");
+    mkdir(at, 0700);
+    if (mount(s->spec, at, "ext4", 0, NULL) < 0) {
+        int e = errno;
+        rmdir(at);
+        errno = e;
+        return cannot(s, "mount");
+    }
+    snprintf(s->mounted, sizeof(s->mounted), "%s", at);
+    snprintf(s->spec, sizeof(s->spec), "%s/disk", at);
+    int fd = open(s->spec, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, STORE_BYTES) < 0)
+        return cannot(s, s->spec);
+    close(fd);
+    return 0;
+}
+
+static int make_on_loop(struct store *s, const char *parent)
+{
+    if (make_file(s, parent) < 0)
+        return -1;
+    if (s->kind == STORE_E512_FILE && truncate(s->path, 4 * STORE_BYTES) < 0)
+        return cannot(s, s->path);
+    if (make_loop(s, s->kind == STORE_LOOP ? 512 : 4096) < 0)
+        return -1;
+    return s->kind == STORE_E512_FILE ? make_file_4k(s) : 0;
+}
+
 int store_make(struct store *s, enum store_kind kind)
 {
     const char *tmp = getenv("TMPDIR");
@@ -105,9 +154,12 @@ int store_make(struct store *s, enum store_kind kind)
         return make_file(s, "/dev/shm");
     case STORE_LOOP:
     case STORE_LOOP4K:
-        if (make_file(s, tmp && *tmp ? tmp : "/tmp") < 0)
-            return -1;
-        return make_loop(s, kind == STORE_LOOP ? 512 : 4096);
+    case STORE_E512_LOOP:
+    case STORE_E512_FILE:
+        return make_on_loop(s, tmp && *tmp ? tmp : "/tmp");
+    case STORE_E512_MEM:
+        s->bytes = calloc(1, STORE_BYTES);
+        return s->bytes ? 0 : cannot(s, "memory");
     default:
         return make_file(s, tmp && *tmp ? tmp : "/tmp");
     }
@@ -115,6 +167,13 @@ int store_make(struct store *s, enum store_kind kind)
 
 void store_remove(struct store *s)
 {
+    if (s->mounted[0]) {
+        umount2(s->mounted, MNT_DETACH);
+        rmdir(s->mounted);
+    }
+    s->mounted[0] = '\0';
+    free(s->bytes);
+    s->bytes = NULL;
     if (s->loop_fd >= 0) {
         ioctl(s->loop_fd, LOOP_CLR_FD);
         close(s->loop_fd);
@@ -134,6 +193,7 @@ static int setup(void **state)
     struct rig *rig = *state;
 
     rig->store = (struct store){.kind = rig->test_case->kind, .loop_fd = -1};
+    rig->mem = NULL;
     rig->random = 0x9e3779b97f4a7c15u;
     return 0;
 }
@@ -192,21 +252,43 @@ int rig_main(const char *group, const struct rig_case *cases, size_t n)
     return ret;
 }
 
-static void open_store(struct rig *rig, unsigned open_flags)
+static void open_by_spec(struct rig *rig, unsigned open_flags)
 {
     const char *target;
     struct engine_desc desc;
     struct errmsg err = {""};
+    const struct engine_ops *opener = engine_resolve(rig->store.spec, &target, &err);
 
-    rig->ops = engine_resolve(rig->store.spec, &target, &err);
-    if (!rig->ops)
+    if (!opener)
         fail_msg("%s", err.text);
-    if (rig->ops->open(target, open_flags, &desc, &err) < 0)
+    if (rig->store.kind == STORE_LOOP4K)
+        open_flags |= ENGINE_OPEN_OWN_BLOCKS;
+    if (opener->open(target, open_flags, &desc, &err) < 0)
         fail_msg("open: %s", err.text);
     rig->info = desc.info;
-    if (rig->ops->start(&desc, &rig->engine, &err) < 0)
+    const struct engine_ops *ops = engine_find(desc.engine);
+    assert_non_null(ops);
+    if (ops->start(&desc, &rig->engine, &err) < 0)
         fail_msg("start: %s", err.text);
     assert_int_equal(desc.nr_fds, 0);
+}
+
+static void open_mem(struct rig *rig, unsigned open_flags)
+{
+    rig->mem = mem_new(rig->store.bytes, STORE_BYTES, open_flags & ENGINE_OPEN_READ_ONLY);
+    assert_non_null(rig->mem);
+    assert_int_equal(mem_e512(rig->mem, &rig->engine, &rig->info), 0);
+}
+
+static void open_store(struct rig *rig, unsigned open_flags)
+{
+    struct errmsg err = {""};
+
+    if (rig->store.kind == STORE_E512_MEM)
+        open_mem(rig, open_flags);
+    else
+        open_by_spec(rig, open_flags);
+    rig->ops = engine_ops_of(rig->engine);
     if (ioctx_open(&rig->ctx, 64, &err) < 0)
         fail_msg("ioctx: %s", err.text);
     rig->ctx_open = true;
@@ -236,6 +318,9 @@ void rig_close(struct rig *rig)
     if (rig->ctx_open)
         ioctx_close(&rig->ctx);
     rig->ctx_open = false;
+    if (rig->mem)
+        assert_int_equal(rig->mem->violations, 0);
+    rig->mem = NULL;
     if (rig->engine)
         rig->ops->stop(rig->engine);
     rig->engine = NULL;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
+#include "mem.h"
 
 #define STORE_BYTES (8u << 20)
 #define RIG_DEPTH   32
@@ -24,6 +25,9 @@ enum store_kind {
     STORE_LOOP,   /* a loop device with blocks of 512 bytes */
     STORE_LOOP4K, /* and one with 4096 */
     STORE_NULL,
+    STORE_E512_LOOP, /* 512e over STORE_LOOP4K */
+    STORE_E512_FILE, /* 512e over a file whose O_DIRECT takes 4096 bytes */
+    STORE_E512_MEM,  /* 512e over mem.h */
     STORE_KINDS,
 };
 
@@ -31,11 +35,13 @@ extern const char *const store_names[STORE_KINDS];
 
 struct store {
     enum store_kind kind;
-    char dir[256];  /* private; "" if none */
-    char path[300]; /* of the file that holds the bytes; "" if none */
-    char spec[320]; /* what engine_resolve() gets */
-    int loop_fd;    /* -1 if none */
-    char why[160];  /* set when the store cannot be had here */
+    char dir[256];        /* private; "" if none */
+    char path[300];       /* of the file that holds the bytes; "" if none */
+    char spec[320];       /* what engine_resolve() gets */
+    int loop_fd;          /* -1 if none */
+    char mounted[300];    /* where the loop device is, "" if it is not */
+    unsigned char *bytes; /* of STORE_E512_MEM */
+    char why[160];        /* set when the store cannot be had here */
 };
 
 /* 0, or -1 with store->why: nothing is left then. */
@@ -57,6 +63,7 @@ struct rig {
     const struct engine_ops *ops;
     struct engine_info info;
     struct engine *engine;
+    struct mem *mem; /* below the engine; NULL if it is not that */
     struct ioctx ctx;
     bool ctx_open;
     struct engine_channel *channel;
