@@ -10,7 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "blkif/layout.h"
 #include "daemon/paths.h"
+
+/* As the kernel's driver: max_indirect_segments and max_persistent_grants. */
+#define DEFAULT_INDIRECT   256u
+#define DEFAULT_PERSISTENT 1056u
 
 static const char usage[] =
     "Usage: blkbackd [OPTION]...\n"
@@ -95,6 +100,14 @@ static bool parse_level(const char *text, enum log_level *out)
     return false;
 }
 
+/* A queue for each processor that could serve it, as the kernel's driver does. */
+static uint32_t online_processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > VBD_RINGS_MAX ? VBD_RINGS_MAX : (uint32_t)n;
+}
+
 static void defaults(struct daemon_config *config)
 {
     memset(config, 0, sizeof(*config));
@@ -105,10 +118,10 @@ static void defaults(struct daemon_config *config)
     config->answer_ms = 10000;
     config->finish_ms = 30000;
     config->limits = (struct vbd_limits){
-        .max_ring_page_order = 0,
-        .max_queues = 1,
-        .max_indirect = 0,
-        .persistent_max = 1056,
+        .max_ring_page_order = BLKIF_RING_PAGE_ORDER_MAX,
+        .max_queues = online_processors(),
+        .max_indirect = DEFAULT_INDIRECT,
+        .persistent_max = DEFAULT_PERSISTENT,
         .persistent = true,
     };
 }

@@ -18,6 +18,10 @@ void rig_start(void)
     char *argv[] = {(char *)"blkbackd", (char *)"--claim-all", (char *)"--log-level",
                     (char *)"error", NULL};
     assert_int_equal(options_parse(4, argv, &rig.config, &err), OPTIONS_RUN);
+    /* The same on every machine that runs the tests. */
+    rig.config.limits.max_ring_page_order = 2;
+    rig.config.limits.max_queues = 3;
+    rig.config.limits.max_indirect = 64;
     snprintf(rig.config.run_dir, sizeof(rig.config.run_dir), "/dev/null"); /* no life files */
     assert_int_equal(loop_create(&rig.loop), 0);
     assert_int_equal(cache_create("vbd", sizeof(struct vbd), 0, 64, NULL, &rig.vbds), 0);

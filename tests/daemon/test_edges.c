@@ -11,9 +11,9 @@ static void a_new_disk_is_in_initwait_with_its_limits(void **state)
     rig_attach(3, RIG_DEVID);
     rig_run();
     assert_int_equal(rig_ours(), XB_INITWAIT);
-    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "0");
-    assert_string_equal(fake_get(RIG_BACK "/multi-queue-max-queues", NULL), "1");
-    assert_int_equal(fake_count(RIG_BACK "/feature-max-indirect-segments"), 0);
+    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "2");
+    assert_string_equal(fake_get(RIG_BACK "/multi-queue-max-queues", NULL), "3");
+    assert_string_equal(fake_get(RIG_BACK "/feature-max-indirect-segments", NULL), "64");
     assert_int_equal(fake_workers.started, 0);
 }
 
@@ -385,14 +385,14 @@ static void the_kernel_drivers_limits_are_replaced(void **state)
     fake_put(RIG_BACK "/feature-max-indirect-segments", "256");
     fake_put(RIG_BACK "/state", "2"); /* it was there first */
     rig_run();
-    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "0");
-    assert_string_equal(fake_get(RIG_BACK "/multi-queue-max-queues", NULL), "1");
-    assert_int_equal(fake_count(RIG_BACK "/feature-max-indirect-segments"), 0);
+    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "2");
+    assert_string_equal(fake_get(RIG_BACK "/multi-queue-max-queues", NULL), "3");
+    assert_string_equal(fake_get(RIG_BACK "/feature-max-indirect-segments", NULL), "64");
     fake_put(RIG_BACK "/max-ring-page-order", "4"); /* it was slower than we */
     rig_run();
     rig_target("null:1M");
     rig_run();
-    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "0");
+    assert_string_equal(fake_get(RIG_BACK "/max-ring-page-order", NULL), "2");
 }
 
 static void a_disk_without_our_script_is_the_kernels(void **state)

@@ -142,8 +142,8 @@ static void bad_nodes_are_fatal_and_the_next_try_is_heard(void **state)
         {"event-channel", "0"},          {"event-channel", "4294967295"},
         {"event-channel", "x"},          {"ring-ref", "0"},
         {"ring-ref", "4294967295"},      {"ring-ref", ""},
-        {"ring-page-order", "1"},        {"ring-page-order", "64"},
-        {"protocol", "arm-abi"},         {"multi-queue-num-queues", "2"},
+        {"ring-page-order", "3"},        {"ring-page-order", "64"},
+        {"protocol", "arm-abi"},         {"multi-queue-num-queues", "4"},
         {"multi-queue-num-queues", "0"}, {"ring-ref", long_text},
     };
     char path[128];
