@@ -63,3 +63,18 @@ void tool_progress_end(struct tool_progress *p)
         fputc('\n', stderr);
     p->on = false;
 }
+
+void tool_progress_done(struct tool_progress *p, uint64_t done)
+{
+    double seconds = (double)(tool_now_ns() - p->start_ns) / 1e9;
+    double mib = (double)done / 1048576.0;
+
+    if (p->on) {
+        show(p, done);
+        fputc('\n', stderr);
+        p->on = false;
+        return;
+    }
+    fprintf(stderr, "%s: %.1f MiB in %.2f s, %.0f MiB/s\n", p->what, mib, seconds,
+            seconds > 0 ? mib / seconds : 0);
+}

@@ -77,6 +77,8 @@ void tool_progress_start(struct tool_progress *p, const char *what, uint64_t tot
 void tool_progress_show(struct tool_progress *p, uint64_t done);
 void tool_progress_text(struct tool_progress *p, const char *text);
 void tool_progress_end(struct tool_progress *p);
+/* Instead, when all went well: without a terminal one line that says what was done. */
+void tool_progress_done(struct tool_progress *p, uint64_t done);
 
 int tool_info(const struct tool_args *args);
 int tool_read(const struct tool_args *args);

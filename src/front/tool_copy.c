@@ -56,7 +56,10 @@ static int each_chunk(struct copy *c, const char *what, chunk_fn *fn)
         c->done += n * 512;
         tool_progress_show(&c->progress, c->done);
     }
-    tool_progress_end(&c->progress);
+    if (code == TOOL_OK)
+        tool_progress_done(&c->progress, c->done);
+    else
+        tool_progress_end(&c->progress);
     return code;
 }
 
