@@ -23,7 +23,7 @@ make_images() { # folder
         fi
     done
     "$here/mkinit.sh" "$RIG" "$1/dom0.img" "$here/dom0/init" \
-        usr/lib/xen-4.17/bin/{xl,xenstored,xenconsoled,xenconsole,xen-init-dom0,lsevtchn} \
+        usr/lib/xen-4.17/bin/{xl,xenstored,xenconsoled,xenconsole,xen-init-dom0,lsevtchn,xentop} \
         usr/lib/xen-4.17/bin/xenstore-control usr/lib/xen-4.17/bin/libxl-save-helper \
         usr/bin/xenstore-{read,write,ls,list,exists,rm,chmod,watch} \
         sbin/mke2fs sbin/e2fsck \
