@@ -37,9 +37,11 @@ void fake_event(void)
         abort();
 }
 
+/* At addresses far apart, as those of a long life are. */
 static void *pages(uint32_t count)
 {
-    void *p = mmap(NULL, (size_t)count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+    void *hint = (void *)(uintptr_t)(0x100000000000u + (uint64_t)random() % (1u << 30) * PAGE);
+    void *p = mmap(hint, (size_t)count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                    -1, 0);
     fake.mapped_pages += count;
     return p == MAP_FAILED ? NULL : p;
