@@ -139,7 +139,8 @@ int msg_listen(const char *path, int type, unsigned mode)
     if (live == -EPROTOTYPE)
         return -EADDRINUSE;
     struct stat st;
-    /* Refused: a socket left by a dead process. Or no socket at all, which is not ours to remove. */
+    /* Refused: a socket left by a dead process. Or no socket at all, which is not ours to remove.
+     */
     if (live == -ECONNREFUSED && !lstat(path, &st) && S_ISSOCK(st.st_mode))
         unlink(path);
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);

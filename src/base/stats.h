@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/cache.h"
+#include "base/log.h"
 
 #define STATS_RINGS_MAX 64
 #define STATS_MAGIC     0x626b7374u /* "bkst" */
@@ -42,6 +43,9 @@ struct stats_ring {
     uint64_t enters;        /* system calls on the ring's io_uring */
     uint64_t halted;        /* 0, or a positive enum ring_halt: why the ring was stopped for good */
     uint64_t tid;           /* the thread's id; 0 when the ring is not running */
+    /* For lines that the guest can cause: kept here so that a guest which makes worker after worker
+     * start does not get a new allowance each time. */
+    struct log_limit log_limit;
 };
 
 struct stats_page {

@@ -11,7 +11,7 @@
 static int16_t status_of(struct ring *ring, const struct ring_request *req, int result)
 {
     counter_add(&ring->config.stats->errors, 1);
-    if (log_limit_ok(&ring->log_limit))
+    if (log_limit_ok(&ring->config.stats->log_limit))
         log_error(
             "ring %u: storage: %s at sector %llu: %s", ring->config.index,
             (const char *const[]){"read", "write", "flush", "discard", "write-zeroes"}[req->io.op],

@@ -155,7 +155,7 @@ static void copy_list(struct ring *ring, struct ring_request *head,
         if (err || !copies_ok(op, count)) {
             req->status = BLKIF_RSP_ERROR;
             counter_add(&ring->config.stats->refused, 1);
-            if (log_limit_ok(&ring->log_limit))
+            if (log_limit_ok(&ring->config.stats->log_limit))
                 log_warn("ring %u: a request's grants cannot be copied: answered with an error",
                          ring->config.index);
         }

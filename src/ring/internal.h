@@ -99,7 +99,6 @@ struct ring {
     unsigned unpublished;        /* answered, not yet visible to the guest */
     uint64_t now_ms;             /* of this pass, CLOCK_MONOTONIC_COARSE */
     enum ring_halt halted;
-    struct log_limit log_limit;
 
     pthread_t thread;
     bool thread_started;

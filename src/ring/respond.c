@@ -22,7 +22,7 @@ static void answer(struct ring *ring, struct ring_request *req)
 void ring_refuse(struct ring *ring, struct ring_request *req, enum blkif_refusal why)
 {
     counter_add(&ring->config.stats->refused, 1);
-    if (log_limit_ok(&ring->log_limit))
+    if (log_limit_ok(&ring->config.stats->log_limit))
         log_warn("ring %u: request refused: %s (operation %u, sector %llu, %u segments)",
                  ring->config.index, blkif_refusal_name(why), req->raw.operation,
                  (unsigned long long)req->raw.sector, req->raw.nr_segments);

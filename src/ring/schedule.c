@@ -38,9 +38,10 @@ void ring_halt(struct ring *ring, enum ring_halt why)
         return;
     ring->halted = why;
     WRITE_ONCE(ring->config.stats->halted, why);
-    log_error("ring %u stopped for good: %s", ring->config.index,
-              why == RING_HALT_OVERFLOW ? "the guest's request index is impossible"
-                                        : "its io_uring or event channel failed");
+    if (log_limit_ok(&ring->config.stats->log_limit))
+        log_error("ring %u stopped for good: %s", ring->config.index,
+                  why == RING_HALT_OVERFLOW ? "the guest's request index is impossible"
+                                            : "its io_uring or event channel failed");
     tell_control(ring);
 }
 
