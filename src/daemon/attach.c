@@ -82,6 +82,7 @@ static void on_exited(struct vbd *v, const struct worker_event *e)
     worker_free(v->worker);
     v->worker = NULL;
     v->storage_known = false;
+    v->storage_said = false;
     vbd_set_phase(v, PHASE_NONE);
     if (asked) {
         log_debug("%s: worker ended: %s", v->dev.label, e->text.text);
@@ -143,7 +144,8 @@ static int send_setup(struct vbd *v, struct engine_desc *desc)
 int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err)
 {
     const struct daemon_config *config = &v->daemon->config;
-    const struct worker_rules rules = {config->worker, config->answer_ms, config->finish_ms};
+    const struct worker_rules rules = {config->worker, v->dev.label, config->answer_ms,
+                                       config->finish_ms};
     int ret = 0;
 
     if (!v->stats)

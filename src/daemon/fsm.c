@@ -166,6 +166,11 @@ static void go_on(struct vbd *v, enum xenbus_state theirs)
         v->limits_said = true; /* the kernel's driver, now unbound, may have said others */
         noted(v, vbd_publish_limits(v));
     }
+    if (v->dev.state == XB_INITWAIT && !v->storage_said && v->phase >= PHASE_READY &&
+        v->phase <= PHASE_CONNECTED) {
+        v->storage_said = true;
+        noted(v, vbd_publish_storage(v));
+    }
     if (v->dev.state == XB_INITWAIT)
         vbd_open_storage(v);
     else if (v->dev.state == XB_CONNECTED && v->phase != PHASE_CONNECTED &&

@@ -39,11 +39,11 @@ static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *actions,
     return -err;
 }
 
-static int spawn(const char *program, int sock, pid_t *pid)
+static int spawn(const char *program, const char *name, int sock, pid_t *pid)
 {
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t actions;
-    char *argv[] = {(char *)(uintptr_t)program, NULL};
+    char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)name, NULL};
 
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_init(&actions);
@@ -55,7 +55,7 @@ static int spawn(const char *program, int sock, pid_t *pid)
     return err;
 }
 
-int spawn_worker(const char *program, pid_t *pid, int *pidfd, int *sock)
+int spawn_worker(const char *program, const char *name, pid_t *pid, int *pidfd, int *sock)
 {
     int pair[2];
     int err = msg_pair(pair);
@@ -65,7 +65,7 @@ int spawn_worker(const char *program, pid_t *pid, int *pidfd, int *sock)
     if (fcntl(pair[0], F_SETFL, O_NONBLOCK))
         err = -errno;
     if (!err)
-        err = spawn(program, pair[1], pid);
+        err = spawn(program, name, pair[1], pid);
     close(pair[1]);
     if (!err) {
         *pidfd = pidfd_open(*pid, 0);

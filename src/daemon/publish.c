@@ -50,6 +50,16 @@ int vbd_publish_limits(struct vbd *v)
     return xb_update(&v->dev, write_limits, &v->daemon->config.limits, XB_INITWAIT);
 }
 
+static int write_storage(struct xb_device *dev, hv_tx tx, void *arg)
+{
+    return xb_write(dev, tx, "storage", "open");
+}
+
+int vbd_publish_storage(struct vbd *v)
+{
+    return xb_update(&v->dev, write_storage, NULL, v->dev.state);
+}
+
 uint32_t vbd_info_bits(const struct vbd *v)
 {
     return (v->cdrom ? BLKIF_INFO_CDROM : 0) | (v->removable ? BLKIF_INFO_REMOVABLE : 0) |

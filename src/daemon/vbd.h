@@ -47,6 +47,7 @@ struct vbd {
     enum xenbus_state dropped_with; /* what the frontend's state was then */
     bool limits_said;               /* since we have it */
     bool online;                    /* as last read: false when the toolstack wants it gone */
+    bool storage_said;              /* the node storage=open was written for this worker */
     bool no_target;                 /* as last read: nothing names the storage yet */
     int failure;                    /* of the worker, not yet dealt with: negative errno */
     struct errmsg failure_text;
@@ -110,6 +111,8 @@ bool vbd_stopped(struct vbd *v);
 
 /* The transport limits, and InitWait. */
 int vbd_publish_limits(struct vbd *v);
+/* storage=open: the word that the hotplug script waits for. */
+int vbd_publish_storage(struct vbd *v);
 /* The device's properties, and Connected. */
 int vbd_publish_device(struct vbd *v);
 /* The `info` node's bits. */

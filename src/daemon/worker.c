@@ -210,7 +210,7 @@ int worker_start(struct loop *loop, const struct worker_rules *rules, worker_eve
     w->owner = owner;
     w->answer_ms = rules->answer_ms;
     w->finish_ms = rules->finish_ms;
-    int ret = spawn_worker(rules->program, &w->pid, &w->pidfd, &w->sock);
+    int ret = spawn_worker(rules->program, rules->name, &w->pid, &w->pidfd, &w->sock);
     if (ret) {
         free(w);
         return errmsg_set(err, ret, "cannot start the worker program %s: %s", rules->program,

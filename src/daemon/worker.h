@@ -21,6 +21,7 @@
 /* How a worker is started, and for how long it is waited for before it is killed. */
 struct worker_rules {
     const char *program;
+    const char *name;   /* of the disk, \"3:xvda\" */
     uint64_t answer_ms; /* for READY and CONNECTED */
     uint64_t finish_ms; /* for DISCONNECTED and the exit: its I/O in flight has to end */
 };

@@ -35,7 +35,7 @@ static void on_event(void *owner, const struct worker_event *event)
 
 static void start_with(const char *mode, uint64_t answer_ms, uint64_t finish_ms)
 {
-    const struct worker_rules rules = {FAKE_VBD_PATH, answer_ms, finish_ms};
+    const struct worker_rules rules = {FAKE_VBD_PATH, "3:xvda", answer_ms, finish_ms};
     struct vbd_setup setup = {.domid = 3};
     struct errmsg err;
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -195,7 +195,7 @@ static void a_halted_ring_is_told_and_an_impossible_one_is_not(void **state)
 
 static void a_program_that_is_not_there(void **state)
 {
-    const struct worker_rules rules = {"/nonexistent/blkbackd-vbd", 1, 1};
+    const struct worker_rules rules = {"/nonexistent/blkbackd-vbd", "3:xvda", 1, 1};
     struct errmsg err;
 
     assert_int_equal(loop_create(&loop), 0);
@@ -226,7 +226,7 @@ static void the_worker_of_a_killed_daemon_is_known_while_it_lives(void **state)
     temporary(dir, sizeof(dir));
     assert_non_null(mkdtemp(dir));
     assert_int_equal(lifefile_living(dir, "backend/vbd/3/51712", &found), -ENOENT);
-    assert_int_equal(spawn_worker(FAKE_VBD_PATH, &pid, &pidfd, &sock), 0);
+    assert_int_equal(spawn_worker(FAKE_VBD_PATH, "3:xvda", &pid, &pidfd, &sock), 0);
     lifefile_write(dir, "backend/vbd/3/51712", pid);
     int again = lifefile_living(dir, "backend/vbd/3/51712", &found);
     assert_true(again >= 0);
