@@ -52,6 +52,7 @@ mkdir "$T/loop" "$T/sys" "$T/f"
 "$LOOPD" --dir "$T/loop" >"$T/loopd.log" 2>&1 &
 loopd=$!
 export XENSTORED_PATH="$T/loop/xenstored.sock"
+export BLKBACKD_HOTPLUG_WAIT=0 # no blkbackd here; tests/e2e has one
 export BLKBACKD_SYSFS="$T/sys" BLKBACKD_HOTPLUG_LOCK="$T/run/hotplug.lock"
 tries=200
 until [ -S "$XENSTORED_PATH" ] && xenstore-exists / 2>/dev/null; do

@@ -40,6 +40,7 @@ done
 check "the worker is where the daemon looks for it" there libexec/blkbackd/blkbackd-vbd
 check "the hotplug script is where libxl looks for it" there /etc/xen/scripts/block-blkbackd
 check "and is a program" there /block-blkbackd -perm -u=x
+check "the unit is where systemd looks for it" there /etc/systemd/system/blkbackd.service
 if command -v scdoc >/dev/null; then
     check "man pages are installed" there man/man8/blkbackd.8
 fi
