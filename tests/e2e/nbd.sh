@@ -15,6 +15,13 @@ need() {
         }
     done
 }
+case ${3:-none} in
+none) ;;
+*)
+    echo "1..0 # SKIP nbdkit is built without the sanitizer that its plugin needs"
+    exit 0
+    ;;
+esac
 need nbdkit nbdinfo nbdcopy qemu-io qemu-img fio
 
 stack_folder
