@@ -21,11 +21,11 @@
 #include "base/barrier.h"
 #include "front/raw.h"
 
-#define WAIT_MS      20000u    /* for what must happen; nothing passes or fails on a shorter time */
+#define WAIT_MS      20000u /* for what must happen; nothing passes or fails on a shorter time */
 #define PAGE_SECTORS (HV_PAGE / BLKIF_SECTOR)
 #define QUEUES_MAX   64u
-#define SCRATCH      256u       /* first sector that cases write to */
-#define SCRATCH_END  16384u     /* one past the last, but for cases at the end of the disk */
+#define SCRATCH      256u        /* first sector that cases write to */
+#define SCRATCH_END  16384u      /* one past the last, but for cases at the end of the disk */
 #define GREF_NEVER   0x0fffff00u /* a reference that nobody granted */
 
 enum { /* XenbusState */
@@ -87,12 +87,12 @@ struct suite {
     const struct conform_case *cases;
     unsigned n;
 };
-#define SUITE(name) const struct suite suite_##name = {name, sizeof(name) / sizeof(name[0])}
+#define SUITE(name) const struct suite suite_##name = {cases, sizeof(cases) / sizeof(cases[0])}
 
 extern const struct suite suite_negotiation, suite_io, suite_segments, suite_indirect, suite_abis,
     suite_flush_barrier, suite_discard, suite_persistent, suite_multi_queue, suite_resize,
-    suite_teardown, suite_pairs, suite_hostile_requests, suite_hostile_flips,
-    suite_hostile_indices, suite_hostile_xenstore, suite_grants, suite_storms, suite_leaks;
+    suite_teardown, suite_pairs, suite_hostile_requests, suite_hostile_flips, suite_hostile_indices,
+    suite_hostile_xenstore, suite_grants, suite_storms, suite_leaks;
 
 /* ---- What a case works with ------------------------------------------------------------------ */
 
@@ -149,6 +149,7 @@ struct twist {
 struct ctx {
     const struct settings *set;
     const struct offer *offer;
+    const struct conform_case *now;
     struct connect how;
     struct blkfront *bf; /* NULL: not connected */
     struct front_raw_device dev;
@@ -159,12 +160,15 @@ struct ctx {
     bool forgotten; /* its pages were given up on purpose: none is asked back */
     uint64_t next_id;
     struct block blocks[BLOCKS_MAX];
+    uint8_t *disk_page; /* of disk_fill() and disk_want() */
+    uint32_t disk_gref;
     struct saved_node saved[NODES_MAX];
     unsigned nr_saved;
     struct twist twists[TWISTS_MAX];
     unsigned nr_twists;
     jmp_buf out;
     bool failed, skipped;
+    int refused; /* the error of the very first connection */
     char why[400];
 };
 
@@ -221,10 +225,10 @@ void nodes_restore(struct ctx *c);
 /* ---- rq.c: requests with any bytes ----------------------------------------------------------- */
 struct rq {
     uint8_t op;
-    uint8_t inner;      /* INDIRECT; DISCARD: the flag */
-    uint16_t nr;        /* segments, as the field says: may lie */
+    uint8_t inner; /* INDIRECT; DISCARD: the flag */
+    uint16_t nr;   /* segments, as the field says: may lie */
     uint16_t handle;
-    uint64_t id;        /* 0: the next free one */
+    uint64_t id; /* 0: the next free one */
     uint64_t sector;
     uint64_t nr_sectors; /* DISCARD */
     struct blkif_segment seg[BLKIF_SEGS_PER_REQUEST];

@@ -85,21 +85,22 @@ bool filled(const void *from, uint64_t sector, unsigned sectors, uint32_t seed)
     return true;
 }
 
-/* One request of at most a page, each time on a page of its own. */
+/* One request of at most a page, through a page kept for this. */
 static void disk_step(struct ctx *c, uint8_t op, uint64_t sector, unsigned n, uint32_t seed)
 {
-    uint32_t gref;
-    uint8_t *page = pages_new(c, 1, true, &gref);
-    struct rq rq = rq_rw(op, sector, &gref, 1);
+    struct rq rq;
 
+    if (c->disk_page == NULL)
+        c->disk_page = pages_new(c, 1, true, &c->disk_gref);
+    rq = rq_rw(op, sector, &c->disk_gref, 1);
     rq.seg[0].last_sect = (uint8_t)(n - 1);
     if (op == BLKIF_OP_WRITE)
-        fill(page, sector, n, seed);
+        fill(c->disk_page, sector, n, seed);
     rq_want(c, 0, &rq, BLKIF_RSP_OKAY);
     if (op == BLKIF_OP_READ)
-        require(c, filled(page, sector, n, seed),
-                "sector %" PRIu64 " and %u after it do not hold what was written", sector, n - 1);
-    pages_end(c, page); /* may be kept mapped; the end of the case frees it then */
+        require(c, filled(c->disk_page, sector, n, seed),
+                "sectors %" PRIu64 " to %" PRIu64 " do not hold what was written last", sector,
+                sector + n - 1);
 }
 
 static void disk_walk(struct ctx *c, uint8_t op, uint64_t sector, unsigned sectors, uint32_t seed)
