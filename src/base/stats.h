@@ -39,6 +39,7 @@ struct stats_ring {
     uint64_t purged;        /* persistent grants unmapped again, in all */
     uint64_t mapped;        /* grants mapped once, in all */
     uint64_t copied;        /* grants copied, in all */
+    uint64_t bounce_pages;  /* of this process that copies keep resident, now */
     uint64_t merged;        /* segments joined to their neighbour before submission */
     uint64_t enters;        /* system calls on the ring's io_uring */
     uint64_t halted;        /* 0, or a positive enum ring_halt: why the ring was stopped for good */

@@ -40,6 +40,20 @@ static enum blkif_refusal check_indirect(struct ring *ring, struct ring_request 
                                 &c->sectors);
 }
 
+/* A request whose bounce pages cannot be had yet waits, and everything behind it in the ring: what
+ * a guest can make resident here is bounded (XSA-300). */
+static void map_or_starve(struct ring *ring, struct ring_request *req)
+{
+    if (!pool_reserve(ring, req)) {
+        ring->starved = req;
+        counter_add(&ring->config.stats->oo_req, 1);
+        return;
+    }
+    grants_map(req);
+    ring_plan(req);
+    request_list_add(&ring->mapped, req);
+}
+
 static void take_one(struct ring *ring, struct ring_request *req)
 {
     unsigned char slot[BLKIF_SLOT_BYTES_X86_64];
@@ -61,12 +75,11 @@ static void take_one(struct ring *ring, struct ring_request *req)
     count_accepted(ring->config.stats, &req->checked);
     if (req->checked.kind == KIND_BARRIER)
         ring->barrier = true;
-    grants_map(ring, req);
-    ring_plan(req);
-    request_list_add(&ring->mapped, req);
+    grants_take(ring, req);
+    map_or_starve(ring, req);
 }
 
-void ring_consume(struct ring *ring)
+static void take_new(struct ring *ring)
 {
     struct stats_ring *st = ring->config.stats;
     int pending = blkif_ring_pending(&ring->back);
@@ -77,8 +90,7 @@ void ring_consume(struct ring *ring)
     }
     /* One size for each request, whatever happens meanwhile. */
     ring->config.limits.nr_sectors = READ_ONCE(ring->sectors);
-    int taken = 0;
-    while (taken < pending && !ring->barrier) {
+    for (int taken = 0; taken < pending && !ring->barrier && !ring->starved; taken++) {
         struct ring_request *req = pool_take(ring);
         if (!req) {
             /* No event will come for what stays in the ring: the next completion looks again. */
@@ -86,11 +98,23 @@ void ring_consume(struct ring *ring)
             break;
         }
         take_one(ring, req);
-        taken++;
+        ring->busy_ms = ring->now_ms;
     }
     WRITE_ONCE(st->inflight, ring->inflight);
+}
+
+void ring_consume(struct ring *ring, bool take)
+{
+    struct ring_request *req = ring->starved;
+
+    if (req) {
+        ring->starved = NULL;
+        map_or_starve(ring, req);
+    }
+    if (take && !ring->starved)
+        take_new(ring);
     grants_copy_in(ring);
-    struct ring_request *req = request_list_take_all(&ring->mapped);
+    req = request_list_take_all(&ring->mapped);
     while (req) {
         struct ring_request *next = req->next;
         ring_submit(ring, req);

@@ -62,8 +62,7 @@ bool grants_fetch_segments(struct ring *ring, struct ring_request *req)
         struct grant *g = persistent_take(ring, gref);
         if (g) {
             read_segments(g, to, n);
-            persistent_give(ring,
-                            g); /* the page has been read: its gref may be any other use's now */
+            persistent_give(ring, g); /* read once; its gref may serve any other use now */
         } else if (!copy_segments(ring, gref, to, n)) {
             return false;
         }
@@ -74,9 +73,9 @@ bool grants_fetch_segments(struct ring *ring, struct ring_request *req)
     return true;
 }
 
-void grants_map(struct ring *ring, struct ring_request *req)
+void grants_take(struct ring *ring, struct ring_request *req)
 {
-    unsigned char *bounce = req->bounce;
+    uint32_t bytes = 0;
 
     for (unsigned i = 0; i < req->checked.nr_segments; i++) {
         const struct blkif_segment *from = &req->segments[i];
@@ -85,13 +84,26 @@ void grants_map(struct ring *ring, struct ring_request *req)
         seg->offset = (uint16_t)(from->first_sect * BLKIF_SECTOR);
         seg->len = (uint16_t)((from->last_sect - from->first_sect + 1) * BLKIF_SECTOR);
         seg->grant = persistent_take(ring, seg->gref);
+        if (!seg->grant) {
+            bytes += seg->len;
+            req->copies++;
+        }
+    }
+    req->bounce_wanted = (bytes + HV_PAGE - 1) / HV_PAGE;
+}
+
+void grants_map(struct ring_request *req)
+{
+    unsigned char *bounce = req->bounce;
+
+    for (unsigned i = 0; i < req->checked.nr_segments; i++) {
+        struct ring_seg *seg = &req->seg[i];
         if (seg->grant) {
             seg->addr = (unsigned char *)seg->grant->page + seg->offset;
         } else {
             /* Packed without gaps, so that bounced neighbours become one transfer. */
             seg->addr = bounce;
             bounce += seg->len;
-            req->copies++;
         }
         iov_append(req, seg->addr, seg->len);
     }

@@ -54,7 +54,10 @@ struct ring_request {
     struct blkif_segment *indirect;
     struct ring_seg *seg;
     struct iovec *iov;
-    unsigned char *bounce; /* pages; not resident until used */
+    unsigned char *bounce;    /* pages; not resident until used */
+    uint32_t bounce_resident; /* of them, as far as we know: the most this request has used */
+    uint32_t bounce_wanted;   /* pages that its segments need now */
+    bool taken;               /* not in the cache */
 };
 
 struct request_list {
@@ -78,9 +81,12 @@ struct ring {
     void *shared;
     struct grant_table grants;
     struct cache *requests;
-    uint32_t max_segs;     /* of one request, direct or indirect */
-    unsigned parts_given;  /* requests that have their part of the memory below */
-    unsigned char *memory; /* see pool.c */
+    uint32_t max_segs;           /* of one request, direct or indirect */
+    struct ring_request **parts; /* the requests that have their part of the memory below */
+    uint32_t parts_given;
+    uint32_t resident, max_resident; /* bounce pages of all of them, and the bound */
+    uint64_t busy_ms;                /* when a request was last taken */
+    unsigned char *memory;           /* see pool.c */
     size_t memory_bytes;
     struct hv_copy *copies; /* in it; room for every segment of a full ring */
 
@@ -92,12 +98,13 @@ struct ring {
     bool event_masked;     /* the port was read and not written back yet */
     bool gated;            /* another ring's barrier holds the gate: it will wake us */
     bool barrier; /* a barrier was consumed and has not been answered: take nothing further */
-    struct ring_request *parked; /* that barrier, while it waits for the requests before it */
-    struct request_list mapped;  /* consumed in this pass, to be submitted at its end */
-    struct request_list done;    /* completed, to be answered at the end of this pass */
-    unsigned inflight;           /* consumed and not yet answered */
-    unsigned unpublished;        /* answered, not yet visible to the guest */
-    uint64_t now_ms;             /* of this pass, CLOCK_MONOTONIC_COARSE */
+    struct ring_request *parked;  /* that barrier, while it waits for the requests before it */
+    struct ring_request *starved; /* consumed, but waits for bounce pages: take nothing further */
+    struct request_list mapped;   /* consumed in this pass, to be submitted at its end */
+    struct request_list done;     /* completed, to be answered at the end of this pass */
+    unsigned inflight;            /* consumed and not yet answered */
+    unsigned unpublished;         /* answered, not yet visible to the guest */
+    uint64_t now_ms;              /* of this pass, CLOCK_MONOTONIC_COARSE */
     enum ring_halt halted;
 
     pthread_t thread;
@@ -120,8 +127,9 @@ void request_list_add(struct request_list *list, struct ring_request *req);
 struct ring_request *request_list_take_all(struct request_list *list);
 
 /* consume.c: takes what the guest has put into the ring, checks it, maps it (or answers a refusal)
- * and submits it. True if it took anything. Halts the ring when its indices are impossible. */
-void ring_consume(struct ring *ring);
+ * and submits it. Halts the ring when its indices are impossible. Without take it only goes on with
+ * what was taken before and had to wait for memory. */
+void ring_consume(struct ring *ring, bool take);
 
 /* pool.c: the requests and the memory they work in, sized for a full ring of the largest requests.
  */
@@ -129,6 +137,13 @@ int pool_open(struct ring *ring);
 void pool_close(struct ring *ring);
 struct ring_request *pool_take(struct ring *ring); /* NULL: every one is in use */
 void pool_give(struct ring *ring, struct ring_request *req);
+/* May req use req->bounce_wanted bounce pages now? Within the ring's bound of resident pages, for
+ * which requests that are not in use give up theirs. False: when others have been answered, ask
+ * again. */
+bool pool_reserve(struct ring *ring, struct ring_request *req);
+/* Gives back the bounce pages of a ring that has long been idle. As persistent_purge(): when to ask
+ * again, in milliseconds. */
+uint64_t pool_squeeze(struct ring *ring);
 
 /* persistent.c: the grants that stay mapped. */
 int persistent_open(struct ring *ring);
@@ -145,9 +160,11 @@ uint64_t persistent_purge(struct ring *ring);
 /* Copies the segments of an indirect request out of the guest's pages, once (XSA-155). False if one
  * of the pages is not to be had. */
 bool grants_fetch_segments(struct ring *ring, struct ring_request *req);
-/* Gives each segment of req an address: its persistently mapped page, else its place in the bounce
- * area. */
-void grants_map(struct ring *ring, struct ring_request *req);
+/* Looks for the persistently mapped page of each segment, and says in req->bounce_wanted how many
+ * bounce pages the others need. */
+void grants_take(struct ring *ring, struct ring_request *req);
+/* Then, with those pages reserved: gives each segment its address. */
+void grants_map(struct ring_request *req);
 /* Fetches the data of all bounced segments of the requests on ring->mapped that write; one call for
  * the pass. A request whose copy failed gets status ERROR. */
 void grants_copy_in(struct ring *ring);

@@ -122,13 +122,15 @@ static int ring_wait(struct ring *ring)
 
     if (ioctx_ready(&ring->io))
         return ioctx_enter(&ring->io, false, 0);
-    if (takes_requests(ring) && !ring->barrier) {
+    if (takes_requests(ring) && !ring->barrier && !ring->starved) {
         if (blkif_ring_arm(&ring->back)) /* came in between; or broken, as the next pass will see */
             return ioctx_enter(&ring->io, false, 0);
         limit_ns = listen_for_event(ring);
     }
-    /* An idle ring is woken once, to unmap what it no longer uses; then not at all. */
-    uint64_t due_ms = persistent_purge(ring);
+    /* An idle ring is woken once, to give back what it no longer uses; then not at all. */
+    uint64_t due_ms = persistent_purge(ring), squeeze_ms = pool_squeeze(ring);
+    if (squeeze_ms < due_ms)
+        due_ms = squeeze_ms;
     if (due_ms != UINT64_MAX && due_ms * 1000000 < limit_ns)
         limit_ns = due_ms * 1000000;
     return ioctx_enter(&ring->io, true, limit_ns);
@@ -152,8 +154,7 @@ static void ring_pass(struct ring *ring)
     ioctx_reap(&ring->io);
     ring_answer_done(ring);
     ring->gated = !ring_gate_enter(ring->config.gate, ring->config.index);
-    if (takes_requests(ring))
-        ring_consume(ring);
+    ring_consume(ring, takes_requests(ring));
     ring_answer_done(ring); /* what was answered without the storage */
     ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL));
     if (!ring->halted)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/barrier.h"
 #include "guest.h"
 
 #define DISK_BYTES (1u << 20)
@@ -177,6 +178,60 @@ static void unused_grants_are_unmapped_from_an_idle_ring(void **state)
     store_free(s);
 }
 
+static void indirect_and_quick_squeeze(struct ring_config *c)
+{
+    c->limits.max_indirect = 128;
+    c->persistent_unused_ms = 50;
+}
+
+#define BIG      20 /* requests of 128 pages each; 8 of them fill the bound of 1024 */
+#define BIG_FIT  8
+#define PAGES_OK 1024
+
+static void push_big_writes(struct guest *g)
+{
+    struct blkif_segment seg[128];
+
+    for (unsigned i = 0; i < 128; i++)
+        seg[i] = guest_seg(40, 0, 7); /* one page of the guest is enough to ask for 512 KiB here */
+    for (unsigned i = 0; i < BIG; i++)
+        guest_indirect(g, BLKIF_OP_WRITE, i, 0, 33, seg, 128);
+    guest_push(g);
+}
+
+static void what_a_guest_makes_resident_is_bounded(void **state) /* XSA-300 */
+{
+    (void)state;
+    for (int persistent = 0; persistent < 2; persistent++) {
+        struct store *s = store_new(DISK_BYTES);
+        struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+        s->hold = true;
+        guest_connect(g, persistent, indirect_and_quick_squeeze);
+        push_big_writes(g);
+        store_wait_held(s, BIG_FIT);
+        usleep(20000);
+        assert_int_equal(store_logged(s), BIG_FIT);
+        assert_in_range(READ_ONCE(g->stats.bounce_pages), PAGES_OK - 128, PAGES_OK);
+        for (unsigned i = 0; i < BIG; i++) { /* the others get their turn, one by one */
+            store_wait_held(s, 1);
+            store_let_go(s, 1);
+            assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+            assert_in_range(READ_ONCE(g->stats.bounce_pages), 0, PAGES_OK);
+        }
+        while (READ_ONCE(g->stats.bounce_pages)) /* an idle ring gives them back */
+            usleep(1000);
+        push_big_writes(g);
+        store_wait_logged(s, BIG + BIG_FIT);
+        ring_stop(g->ring); /* with one consumed that waits for memory */
+        store_hold(s, false);
+        store_let_go(s, BIG_FIT);
+        for (unsigned i = 0; i <= BIG_FIT; i++)
+            assert_int_equal(guest_response(g).status, BLKIF_RSP_OKAY);
+        guest_free(g);
+        store_free(s);
+    }
+}
+
 static void map_fails_for_lack_of_room(void **state)
 {
     struct store *s = store_new(DISK_BYTES);
@@ -243,6 +298,7 @@ int main(void)
         cmocka_unit_test(over_the_cap_is_copied),
         cmocka_unit_test(the_longest_unused_makes_room),
         cmocka_unit_test(unused_grants_are_unmapped_from_an_idle_ring),
+        cmocka_unit_test(what_a_guest_makes_resident_is_bounded),
         cmocka_unit_test(map_fails_for_lack_of_room),
         cmocka_unit_test(failed_copy_call_is_total_whatever_the_statuses_say),
         cmocka_unit_test(copies_of_a_pass_are_one_call),
