@@ -148,6 +148,9 @@ int vbd_start_worker(struct vbd *v, struct engine_desc *desc, struct errmsg *err
                                        config->finish_ms};
     int ret = 0;
 
+    if (!v->discard_wanted) /* discard-enable=0: not offered, and refused when it comes all the same
+                             */
+        desc->info.can_discard = desc->info.can_discard_secure = false;
     if (!v->stats)
         ret = stats_page_create(&v->stats, &v->stats_fd);
     if (ret)

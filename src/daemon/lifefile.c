@@ -41,6 +41,9 @@ static unsigned long long start_time(pid_t pid)
         fclose(f);
     stat[n] = '\0';
     const char *p = strrchr(stat, ')');
+    /* A zombie lives no more, though nobody may have fetched its status yet. */
+    if (p && (strncmp(p, ") Z", 3) == 0 || strncmp(p, ") X", 3) == 0))
+        return 0;
     for (int field = 2; p && field < 22; field++)
         p = strchr(p + 1, ' ');
     if (p)

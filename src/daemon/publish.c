@@ -70,7 +70,7 @@ static int write_device(struct xb_device *dev, hv_tx tx, void *arg)
 {
     const struct vbd *v = arg;
     const struct engine_info *info = &v->info;
-    bool discard = info->can_discard && !info->read_only && v->discard_wanted;
+    bool discard = info->can_discard && !info->read_only;
     const struct node nodes[] = {
         {"feature-persistent", v->daemon->config.limits.persistent},
         {"feature-flush-cache", info->can_flush},

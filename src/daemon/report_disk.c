@@ -45,8 +45,9 @@ static const struct {
     COUNTER(wr_sect, true),  COUNTER(refused, true),       COUNTER(errors, true),
     COUNTER(inflight, true), COUNTER(responses, true),     COUNTER(notifies, true),
     COUNTER(wakeups, true),  COUNTER(empty_wakeups, true), COUNTER(persistent, true),
-    COUNTER(mapped, true),   COUNTER(copied, true),        COUNTER(merged, true),
-    COUNTER(enters, true),   COUNTER(halted, false),       COUNTER(tid, false),
+    COUNTER(mapped, true),   COUNTER(copied, true),        COUNTER(bounce_pages, true),
+    COUNTER(purged, true),   COUNTER(merged, true),        COUNTER(enters, true),
+    COUNTER(halted, false),  COUNTER(tid, false),
 #undef COUNTER
 };
 
