@@ -68,7 +68,10 @@ format:
 format-check:
 	$(c_files) | xargs -0 clang-format --dry-run -Werror
 
-install: all
+install: deps
+	@[ -e $(BUILD)/build.ninja ] || $(call setup,$(BUILD))
+	$(MESON) configure -Dprefix=$(PREFIX) $(BUILD)
+	$(MESON) compile -C $(BUILD)
 	$(MESON) install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean:
