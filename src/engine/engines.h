@@ -11,8 +11,9 @@ extern const struct engine_ops engine_uring;
 extern const struct engine_ops engine_null;
 extern const struct engine_ops engine_e512;
 
-#define ENGINE_E512_PREFIX "e512+" /* of engine_desc.engine; the name of the engine below follows  \
-                                    */
+#define ENGINE_E512_PREFIX                                                                         \
+    "e512+" /* of engine_desc.engine; the name of the engine below follows                         \
+             */
 
 /* What every open() ends with: puts 512e over what has blocks of 4096 bytes. */
 void engine_e512_apply(struct engine_desc *desc, unsigned open_flags);

@@ -1,77 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * 512e, step by step: which I/Os reach the store, who waits for whom, and what failure leaves. The
- * store is memory that holds I/Os back (mem.h). Two channels, as two rings of a disk have them, but
- * of one thread.
+ * 512e, step by step: which I/Os reach the store, and what shortage and failure leave.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/e512.h"
-#include "rig.h"
-
-#define SECTOR 512u
-
-struct second {
-    struct ioctx ctx;
-    struct engine_channel *channel;
-};
-
-static void second_open(struct rig *rig, struct second *s)
-{
-    assert_int_equal(ioctx_open(&s->ctx, 64, NULL), 0);
-    assert_int_equal(rig->ops->channel_open(rig->engine, &s->ctx, RIG_DEPTH, &s->channel), 0);
-}
-
-static void second_close(struct rig *rig, struct second *s)
-{
-    rig->ops->channel_close(s->channel);
-    ioctx_close(&s->ctx);
-}
-
-/* Lets happen what can happen. */
-static void pump(struct ioctx *ctx)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(ioctx_enter(ctx, false, 0), 0);
-        ioctx_reap(ctx);
-    }
-}
-
-static void pump_until(struct ioctx *ctx, const unsigned *count, unsigned at_least)
-{
-    while (*count < at_least) {
-        assert_int_equal(ioctx_enter(ctx, true, UINT64_MAX), 0);
-        ioctx_reap(ctx);
-    }
-}
-
-static void start_held(struct rig *rig)
-{
-    rig_start(rig, 0);
-    for (size_t i = 0; i < STORE_BYTES; i++)
-        rig->store.bytes[i] = (unsigned char)(i / SECTOR + 1);
-    rig->mem->hold = rig->mem->keep_log = true;
-}
-
-static void submit(struct rig *rig, struct engine_channel *ch, struct probe *p, enum engine_op op,
-                   uint64_t sector, uint64_t sectors, void *memory)
-{
-    probe_set(p, op, sector * SECTOR, sectors * SECTOR, memory);
-    assert_int_equal(rig->ops->submit(ch, &p->io), 0);
-    assert_int_equal(p->calls, 0);
-}
-
-static void expect_log(const struct mem *m, const struct mem_log *want, unsigned n)
-{
-    assert_int_equal(m->nr_log, n);
-    for (unsigned i = 0; i < n; i++) {
-        assert_int_equal(m->log[i].op, want[i].op);
-        assert_int_equal(m->log[i].offset, want[i].offset);
-        assert_int_equal(m->log[i].length, want[i].length);
-    }
-}
+#include "held.h"
 
 /* ---- what reaches the store ---- */
 
@@ -240,180 +176,7 @@ static void secure_discard_of_part_of_a_block_is_refused(void **state)
     rig->ops->stop(engine);
 }
 
-/* ---- who waits for whom ---- */
-
-static void second_ring_waits_for_a_change_of_the_same_block(void **state)
-{
-    struct rig *rig = *state;
-    struct second s;
-    struct probe a, b;
-    static const struct mem_log want[] = {{ENGINE_READ, 4096, 4096},
-                                          {ENGINE_WRITE, 4096, 4096},
-                                          {ENGINE_READ, 4096, 4096},
-                                          {ENGINE_WRITE, 4096, 4096}};
-
-    start_held(rig);
-    second_open(rig, &s);
-    unsigned char *memory = rig_memory(8192);
-    memset(memory, 0xaa, SECTOR);
-    memset(memory + 4096, 0xbb, SECTOR);
-    submit(rig, rig->channel, &a, ENGINE_WRITE, 9, 1, memory);
-    submit(rig, s.channel, &b, ENGINE_WRITE, 10, 1, memory + 4096);
-    pump(&s.ctx);
-    expect_log(rig->mem, want, 1);
-    mem_release(rig->mem, 0);
-    pump(&rig->ctx);
-    pump(&s.ctx);
-    expect_log(rig->mem, want, 2);
-    assert_int_equal(a.calls, 0);
-    mem_release(rig->mem, 0);
-    pump(&rig->ctx);
-    assert_int_equal(a.calls, 1);
-    expect_log(rig->mem, want, 2); /* not on the thread that let go: on its own */
-    pump_until(&s.ctx, &rig->mem->nr_log, 3);
-    mem_release(rig->mem, 0);
-    pump_until(&s.ctx, &rig->mem->nr_log, 4);
-    mem_release(rig->mem, 0);
-    pump_until(&s.ctx, &b.calls, 1);
-    expect_log(rig->mem, want, 4);
-    assert_int_equal(a.result | b.result, 0);
-    assert_memory_equal(rig->store.bytes + 9 * SECTOR, memory, SECTOR);
-    assert_memory_equal(rig->store.bytes + 10 * SECTOR, memory + 4096, SECTOR);
-    assert_int_equal(rig->store.bytes[11 * SECTOR], 12);
-    second_close(rig, &s);
-    free(memory);
-}
-
-/* The aligned change was submitted while nothing was unaligned: it took no lock. */
-static void aligned_change_in_flight_is_waited_for(void **state)
-{
-    struct rig *rig = *state;
-    static const enum engine_op ops[] = {ENGINE_WRITE, ENGINE_WRITE_ZEROES, ENGINE_DISCARD};
-    struct second s;
-    struct probe a, b;
-
-    start_held(rig);
-    second_open(rig, &s);
-    unsigned char *memory = rig_memory(16384);
-    for (unsigned i = 0; i < 3; i++) {
-        unsigned char left = ops[i] == ENGINE_WRITE ? 0xaa : ops[i] == ENGINE_DISCARD ? 0xdd : 0;
-        rig->mem->nr_log = 0;
-        memset(memory, 0xaa, 8192);
-        memset(memory + 12288, 0xbb, SECTOR);
-        submit(rig, rig->channel, &a, ops[i], 8, 16, ops[i] == ENGINE_WRITE ? memory : NULL);
-        submit(rig, s.channel, &b, ENGINE_WRITE, 17, 1, memory + 12288);
-        pump(&s.ctx);
-        assert_int_equal(rig->mem->nr_log, 1);
-        mem_release(rig->mem, 0);
-        pump_until(&rig->ctx, &a.calls, 1);
-        rig->mem->hold = false;
-        pump_until(&s.ctx, &b.calls, 1);
-        rig->mem->hold = true;
-        assert_int_equal(a.result | b.result, 0);
-        for (unsigned sector = 8; sector < 24; sector++)
-            assert_int_equal(rig->store.bytes[sector * SECTOR], sector == 17 ? 0xbb : left);
-    }
-    second_close(rig, &s);
-    free(memory);
-}
-
-static void aligned_change_waits_and_its_neighbour_does_not(void **state)
-{
-    struct rig *rig = *state;
-    struct second s;
-    struct probe rmw, same, other;
-
-    start_held(rig);
-    second_open(rig, &s);
-    unsigned char *memory = rig_memory(12288);
-    memset(memory, 0xaa, SECTOR);
-    memset(memory + 4096, 0xbb, 8192);
-    submit(rig, rig->channel, &rmw, ENGINE_WRITE, 9, 1, memory);
-    submit(rig, s.channel, &same, ENGINE_WRITE, 8, 8, memory + 4096);
-    submit(rig, s.channel, &other, ENGINE_WRITE, 16, 8, memory + 8192);
-    pump(&s.ctx);
-    assert_int_equal(rig->mem->nr_held, 2);
-    mem_release(rig->mem, 1);
-    pump_until(&s.ctx, &other.calls, 1);
-    assert_int_equal(same.calls, 0);
-    rig->mem->hold = false;
-    mem_release(rig->mem, 0);
-    pump_until(&rig->ctx, &rmw.calls, 1);
-    pump_until(&s.ctx, &same.calls, 1);
-    for (unsigned sector = 8; sector < 24; sector++)
-        assert_int_equal(rig->store.bytes[sector * SECTOR], 0xbb);
-    second_close(rig, &s);
-    free(memory);
-}
-
-static void those_who_wait_go_in_the_order_they_came(void **state)
-{
-    struct rig *rig = *state;
-    struct second s;
-    struct probe p[5];
-    static const struct mem_log want[] = {
-        {ENGINE_READ, 0, 4096},    {ENGINE_WRITE, 0, 4096}, /* p[0] */
-        {ENGINE_WRITE, 0, 4096},   {ENGINE_WRITE, 0, 8192}, /* p[1] and p[2] together */
-        {ENGINE_READ, 4096, 4096},                          /* p[4] has waited for p[2] alone */
-        {ENGINE_READ, 0, 4096},                             /* p[3] */
-    };
-
-    start_held(rig);
-    second_open(rig, &s);
-    unsigned char *memory = rig_memory(16384);
-    submit(rig, rig->channel, &p[0], ENGINE_WRITE, 1, 1, memory);
-    submit(rig, s.channel, &p[1], ENGINE_WRITE, 0, 8, memory);
-    submit(rig, s.channel, &p[2], ENGINE_WRITE, 0, 16, memory);
-    submit(rig, rig->channel, &p[3], ENGINE_WRITE, 2, 1, memory);
-    submit(rig, rig->channel, &p[4], ENGINE_WRITE, 9, 1, memory);
-    pump(&s.ctx);
-    pump(&rig->ctx);
-    expect_log(rig->mem, want, 1);
-    mem_release(rig->mem, 0);
-    pump(&rig->ctx);
-    mem_release(rig->mem, 0);
-    pump_until(&rig->ctx, &p[0].calls, 1);
-    pump_until(&s.ctx, &rig->mem->nr_log, 4);
-    pump(&rig->ctx);
-    expect_log(rig->mem, want, 4);
-    mem_release(rig->mem, 1); /* p[2] */
-    pump_until(&s.ctx, &p[2].calls, 1);
-    pump_until(&rig->ctx, &rig->mem->nr_log, 5);
-    mem_release(rig->mem, 0); /* p[1] */
-    pump_until(&s.ctx, &p[1].calls, 1);
-    pump_until(&rig->ctx, &rig->mem->nr_log, 6);
-    expect_log(rig->mem, want, 6);
-    rig->mem->hold = false;
-    mem_release(rig->mem, 0);
-    mem_release(rig->mem, 0);
-    pump_until(&rig->ctx, &p[3].calls, 1);
-    pump_until(&rig->ctx, &p[4].calls, 1);
-    second_close(rig, &s);
-    free(memory);
-}
-
-static void reads_wait_for_nothing(void **state)
-{
-    struct rig *rig = *state;
-    struct probe write, reads[2];
-
-    start_held(rig);
-    unsigned char *memory = rig_memory(16384);
-    submit(rig, rig->channel, &write, ENGINE_WRITE, 9, 1, memory);
-    submit(rig, rig->channel, &reads[0], ENGINE_READ, 10, 1, memory + 4096);
-    submit(rig, rig->channel, &reads[1], ENGINE_READ, 8, 8, memory + 8192);
-    assert_int_equal(rig->mem->nr_held, 3);
-    mem_release(rig->mem, 2);
-    mem_release(rig->mem, 1);
-    pump_until(&rig->ctx, &reads[0].calls, 1);
-    pump_until(&rig->ctx, &reads[1].calls, 1);
-    assert_int_equal(write.calls, 0);
-    assert_int_equal(memory[4096], 11);
-    rig->mem->hold = false;
-    mem_release(rig->mem, 0);
-    pump_until(&rig->ctx, &write.calls, 1);
-    free(memory);
-}
+/* ---- shortage ---- */
 
 static void more_unaligned_ios_than_buffers_wait_in_line(void **state)
 {
@@ -505,33 +268,6 @@ static void failed_write_is_reported(void **state)
     expect_failure(rig, ENGINE_DISCARD, 9, ENGINE_DISCARD, 8192, 1);
 }
 
-static void failure_of_one_lets_the_next_go(void **state)
-{
-    struct rig *rig = *state;
-    struct second s;
-    struct probe a, b;
-
-    start_held(rig);
-    second_open(rig, &s);
-    unsigned char *memory = rig_memory(4096);
-    submit(rig, rig->channel, &a, ENGINE_WRITE, 9, 1, memory);
-    submit(rig, s.channel, &b, ENGINE_WRITE, 10, 1, memory);
-    rig->mem->fail = true;
-    rig->mem->fail_op = ENGINE_READ;
-    rig->mem->fail_at = 4096;
-    rig->mem->fail_with = -EIO;
-    mem_release(rig->mem, 0);
-    pump_until(&rig->ctx, &a.calls, 1);
-    assert_int_equal(a.result, -EIO);
-    rig->mem->fail = rig->mem->hold = false;
-    pump_until(&s.ctx, &b.calls, 1);
-    assert_int_equal(b.result, 0);
-    assert_int_equal(rig->store.bytes[9 * SECTOR], 10);
-    assert_int_equal(rig->store.bytes[10 * SECTOR], 0x5a);
-    second_close(rig, &s);
-    free(memory);
-}
-
 /* ---- which disks get it ---- */
 
 static void only_storage_of_4096_byte_blocks_gets_it(void **state)
@@ -581,15 +317,9 @@ int main(void)
         RIG_CASE(vector_is_kept_between_ours, STORE_E512_MEM),
         RIG_CASE(longest_vector_passes_and_a_longer_one_is_refused, STORE_E512_MEM),
         RIG_CASE(secure_discard_of_part_of_a_block_is_refused, STORE_E512_MEM),
-        RIG_CASE(second_ring_waits_for_a_change_of_the_same_block, STORE_E512_MEM),
-        RIG_CASE(aligned_change_in_flight_is_waited_for, STORE_E512_MEM),
-        RIG_CASE(aligned_change_waits_and_its_neighbour_does_not, STORE_E512_MEM),
-        RIG_CASE(those_who_wait_go_in_the_order_they_came, STORE_E512_MEM),
-        RIG_CASE(reads_wait_for_nothing, STORE_E512_MEM),
         RIG_CASE(more_unaligned_ios_than_buffers_wait_in_line, STORE_E512_MEM),
         RIG_CASE(failed_read_writes_nothing, STORE_E512_MEM),
         RIG_CASE(failed_write_is_reported, STORE_E512_MEM),
-        RIG_CASE(failure_of_one_lets_the_next_go, STORE_E512_MEM),
         RIG_CASE(only_storage_of_4096_byte_blocks_gets_it, STORE_NULL),
         RIG_CASE(wrong_descriptions_are_not_started, STORE_NULL),
     };

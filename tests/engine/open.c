@@ -181,6 +181,60 @@ static void forbidden_file_is_refused_with_a_reason(void **state)
     engine_desc_close(&ro_desc);
 }
 
+static struct engine_desc opened(const char *path, unsigned flags)
+{
+    struct engine_desc desc;
+    struct errmsg err = {""};
+
+    if (engine_find("uring")->open(path, flags, &desc, &err) < 0)
+        fail_msg("%s", err.text);
+    engine_desc_close(&desc);
+    return desc;
+}
+
+/* On a file system whose O_DIRECT takes 4096 bytes. */
+static void file_is_served_directly_only_where_that_is_safe(void **state)
+{
+    struct rig *rig = *state;
+    struct engine_desc desc;
+
+    rig_start(rig, 0);
+    rig_close(rig);
+    const char *path = rig->store.spec;
+    desc = opened(path, ENGINE_OPEN_OWN_BLOCKS);
+    assert_int_equal(desc.info.logical_block, 4096);
+    assert_string_equal(desc.engine, "uring");
+    assert_string_equal(desc.info.note, "");
+    desc = opened(path, ENGINE_OPEN_SHARED); /* the page cache orders what several write */
+    assert_int_equal(desc.info.logical_block, 512);
+    assert_string_equal(desc.engine, "uring");
+    assert_non_null(strstr(desc.info.note, "buffered"));
+    assert_int_equal(truncate(path, STORE_BYTES + 512), 0);
+    desc = opened(path, ENGINE_OPEN_OWN_BLOCKS);
+    assert_int_equal(desc.info.size_bytes, STORE_BYTES + 512);
+    assert_int_equal(desc.info.logical_block, 512);
+    assert_non_null(strstr(desc.info.note, "buffered"));
+}
+
+static void device_of_4096_byte_blocks_says_what_is_made_of_it(void **state)
+{
+    struct rig *rig = *state;
+    struct engine_desc desc;
+
+    rig_start(rig, 0);
+    rig_close(rig);
+    desc = opened(rig->store.spec, 0);
+    assert_string_equal(desc.engine, "e512+uring");
+    assert_int_equal(desc.info.logical_block, 512);
+    assert_int_equal(desc.info.physical_block, 4096);
+    assert_string_equal(desc.info.note, "512e over 4096-byte sectors");
+    desc = opened(rig->store.spec, ENGINE_OPEN_SHARED);
+    assert_non_null(strstr(desc.info.note, "shared"));
+    desc = opened(rig->store.spec, ENGINE_OPEN_OWN_BLOCKS);
+    assert_string_equal(desc.engine, "uring");
+    assert_int_equal(desc.info.logical_block, 4096);
+}
+
 static void symlink_is_followed(void **state)
 {
     struct rig *rig = *state;
@@ -322,6 +376,8 @@ int main(void)
         RIG_CASE(null_sizes, STORE_NULL),
         RIG_CASE(bad_targets_are_refused_with_a_reason, STORE_FILE),
         RIG_CASE(forbidden_file_is_refused_with_a_reason, STORE_FILE),
+        RIG_CASE(file_is_served_directly_only_where_that_is_safe, STORE_E512_FILE),
+        RIG_CASE(device_of_4096_byte_blocks_says_what_is_made_of_it, STORE_LOOP4K),
         RIG_CASE(symlink_is_followed, STORE_FILE),
         RIG_CASE(device_in_use_is_refused, STORE_LOOP),
         RIG_CASE(mounted_device_is_refused, STORE_LOOP),

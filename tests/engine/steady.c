@@ -10,7 +10,7 @@
 
 #include "rig.h"
 
-static unsigned long counted;
+static unsigned long counted, locks;
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -49,7 +49,7 @@ int __wrap_posix_memalign(void **p, size_t align, size_t n)
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *m)
 {
-    counted++;
+    locks++;
     return __real_pthread_mutex_lock(m);
 }
 
@@ -64,6 +64,7 @@ static void nothing_is_allocated_for_an_io(void **state)
     assert_true(counted > before); /* the wrappers work */
     char *memory = rig_memory((size_t)RIG_DEPTH * 4096 + 4096);
     before = counted;
+    unsigned long locks_before = locks;
     for (unsigned round = 0; round < 8; round++) {
         uint64_t enters = rig->ctx.enters;
         for (unsigned i = 0; i < RIG_DEPTH; i++) {
@@ -81,6 +82,32 @@ static void nothing_is_allocated_for_an_io(void **state)
             rig_wait(rig, &p[i]);
     }
     assert_int_equal(counted, before);
+    assert_int_equal(locks, locks_before);
+    free(memory);
+}
+
+/* An unaligned change does take the lock: that shows the wrapper counts. */
+static void nothing_is_allocated_for_an_unaligned_io(void **state)
+{
+    struct rig *rig = *state;
+    static struct probe p[RIG_DEPTH];
+    static const enum engine_op ops[] = {ENGINE_READ, ENGINE_WRITE, ENGINE_WRITE_ZEROES};
+
+    rig_start(rig, 0);
+    char *memory = rig_memory((size_t)RIG_DEPTH * 4096);
+    unsigned long before = counted, locks_before = locks;
+    for (unsigned round = 0; round < 8; round++) {
+        for (unsigned i = 0; i < RIG_DEPTH; i++) {
+            enum engine_op op = ops[(round + i) % 3];
+            probe_set(&p[i], op, i * 2048ul + 512, 1024 + 512 * (i % 5),
+                      op == ENGINE_WRITE_ZEROES ? NULL : memory + i * 4096ul);
+            assert_int_equal(rig->ops->submit(rig->channel, &p[i].io), 0);
+        }
+        for (unsigned i = 0; i < RIG_DEPTH; i++)
+            rig_wait(rig, &p[i]);
+    }
+    assert_int_equal(counted, before);
+    assert_true(locks > locks_before);
     free(memory);
 }
 
@@ -90,6 +117,10 @@ int main(void)
         RIG_CASE(nothing_is_allocated_for_an_io, STORE_FILE),
         RIG_CASE(nothing_is_allocated_for_an_io, STORE_SHM),
         RIG_CASE(nothing_is_allocated_for_an_io, STORE_NULL),
+        RIG_CASE(nothing_is_allocated_for_an_io, STORE_E512_MEM),
+        RIG_CASE(nothing_is_allocated_for_an_io, STORE_E512_FILE),
+        RIG_CASE(nothing_is_allocated_for_an_unaligned_io, STORE_E512_MEM),
+        RIG_CASE(nothing_is_allocated_for_an_unaligned_io, STORE_E512_FILE),
     };
 
     return rig_main("steady", cases, sizeof(cases) / sizeof(cases[0]));
