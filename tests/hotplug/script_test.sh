@@ -227,10 +227,22 @@ mkdir -p "$T/sys/dev/block/7:19/loop"
 echo "$a" >"$T/sys/dev/block/7:19/loop/backing_file"
 disk vbd 5 51712 w /dev/loop19
 xenstore-write -R "$at/physical-device" 7:13
+mkdir -p "$T/sys/block/loop19/loop"
+echo "$a" >"$T/sys/block/loop19/loop/backing_file"
 disk vbd 6 51712 w "$a"
 refuses "what the kernel has through a loop device" "guest5"
 disk vbd 6 51712 w "$(file b.img)"
 accepts "another file than what is behind the loop device" "$T/f/b.img"
+forget
+
+mkdir -p "$T/sys/block/loop3/loop"
+echo "$a" >"$T/sys/block/loop3/loop/backing_file"
+disk vbd 5 51712 w "$a"
+refuses "what the host has as a loop device" "in use as /dev/loop3"
+disk vbd 5 51712 r "$a"
+accepts "reading what the host has as a loop device" "$a"
+disk vbd 5 51712 w "sharable:$a"
+accepts "sharing what the host has as a loop device" "$a"
 forget
 for number in "" 7 : 7: :7 7:13:1 'x:y' '$(touch x):1'; do
     disk vbd 5 51712 w /dev/loop19
