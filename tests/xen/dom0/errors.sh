@@ -71,6 +71,20 @@ sharing() {
     done
 }
 
+# The guest's disk stays while its backend is replaced in the middle of its I/O.
+daemon_restarts() {
+    go restart
+    step busy 60 || return 1
+    kill -TERM "$DAEMON"
+    check "restart: the daemon ends" wait_for 20 test ! -d "/proc/$DAEMON"
+    check "restart: so do its workers" wait_for 10 workers_are 0
+    start_daemon
+    check "restart: the disk has a worker again" wait_for 20 workers_are 1
+    step restarted 120
+    check_equal "restart: xvda holds what the guest wrote" "$(checksum /store/a.img)" \
+        "$(guest_sum xvda)"
+}
+
 # The kernel's driver is loaded when udev sees the first vbd on many machines.
 beside_the_kernel() {
     insmod /lib/modules/xen-blkback.ko
@@ -100,6 +114,7 @@ make_image /store/a.img 16
 if create g1 errors "$(disk xvda rw /store/a.img)" && step up 60; then
     first=$(xl domid g1)
     sharing
+    daemon_restarts
     beside_the_kernel
     check "xl destroy" xl destroy g1
     check_nothing_left "destroyed" "$first"

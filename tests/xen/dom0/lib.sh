@@ -45,6 +45,12 @@ wait_for() {
 
 # ---- the backend ---------------------------------------------------------------------------------
 
+start_daemon() {
+    blkbackd --hv xen --run-dir /run/blkbackd --worker /usr/lib/blkbackd/blkbackd-vbd \
+        >>/tmp/blkbackd.log 2>&1 &
+    DAEMON=$!
+}
+
 start_backend() {
     case $BACKEND in
     kernel)
@@ -54,9 +60,7 @@ start_backend() {
     blkbackd)
         SCRIPT=block-blkbackd
         mkdir -p /run/blkbackd
-        blkbackd --hv xen --run-dir /run/blkbackd --worker /usr/lib/blkbackd/blkbackd-vbd \
-            ${DAEMON_OPTIONS:-} >/tmp/blkbackd.log 2>&1 &
-        DAEMON=$!
+        start_daemon
         check "blkbackd: listens on its control socket" \
             wait_for 10 test -S /run/blkbackd/control.sock
         ;;
