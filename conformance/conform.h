@@ -157,7 +157,6 @@ struct ctx {
     struct queue *q;
     uint32_t nr_queues;
     bool connected;
-    bool forgotten; /* its pages were given up on purpose: none is asked back */
     uint64_t next_id;
     struct block blocks[BLOCKS_MAX];
     uint8_t *disk_page; /* of disk_fill() and disk_want() */
@@ -201,6 +200,9 @@ void link_open(struct ctx *c, const struct connect *how); /* or fails the case *
 void link_finish(struct ctx *c);
 /* 5, 6, and every page back. */
 void link_close(struct ctx *c);
+/* The same, and back to Initialising and InitWait: whatever the backend still had to read, it has
+ * read. For after many states, or ones that nobody waited for. */
+void link_settle(struct ctx *c);
 /* As a domain that crashed: no word in the store. */
 void link_drop(struct ctx *c);
 /* What the runner does at a case's end, whatever state it left. */

@@ -28,7 +28,6 @@ static void adopt(struct ctx *c, const struct connect *how)
 
     c->how = *how;
     c->connected = !how->prepared;
-    c->forgotten = false;
     c->nr_queues = how->queues != 0 ? how->queues : 1;
     c->disk_page = NULL;
     memset(c->blocks, 0, sizeof(c->blocks));
@@ -111,26 +110,56 @@ static void want_pages_back(struct ctx *c)
     require(c, busy == 0, "the backend is Closed and still maps %u blocks of pages", busy);
 }
 
+static unsigned own_state(struct ctx *c)
+{
+    char path[128], text[8];
+
+    snprintf(path, sizeof(path), "%s/state", c->dev.frontend_path);
+    if (hv_store_read(c->dev.store, 0, path, text, sizeof(text)) != 1 || text[0] < '0')
+        return 0;
+    return (unsigned)(text[0] - '0');
+}
+
+static void say_closed(struct ctx *c)
+{
+    if (own_state(c) != XS_CLOSED) {
+        state_write(c, XS_CLOSING);
+        backend_wait(c, BIT(XS_CLOSING) | BIT(XS_CLOSED), "closing");
+        state_write(c, XS_CLOSED);
+    }
+    backend_wait(c, BIT(XS_CLOSED), "closed");
+}
+
 void link_close(struct ctx *c)
 {
-    state_write(c, XS_CLOSING);
-    backend_wait(c, BIT(XS_CLOSING) | BIT(XS_CLOSED), "closing");
-    state_write(c, XS_CLOSED);
-    backend_wait(c, BIT(XS_CLOSED), "closed");
-    if (!c->forgotten)
-        want_pages_back(c);
+    say_closed(c);
+    want_pages_back(c);
+    let_go(c);
+}
+
+void link_settle(struct ctx *c)
+{
+    uint64_t start = now_ms();
+
+    say_closed(c);
+    for (unsigned n = 0; backend_state(c) != XS_INITWAIT; n++) {
+        if (n % 1000 == 0) {
+            state_write(c, XS_CLOSED);
+            backend_wait(c, BIT(XS_CLOSED), "closed");
+            state_write(c, XS_INITIALISING);
+        }
+        wait_a_little(c, start, "the backend does not come back to InitWait");
+    }
+    want_pages_back(c);
     let_go(c);
 }
 
 /* A state that the library can start from. */
 static void mend_state(struct ctx *c)
 {
-    char path[128], text[8];
-    int n;
+    unsigned state = own_state(c);
 
-    snprintf(path, sizeof(path), "%s/state", c->dev.frontend_path);
-    n = hv_store_read(c->dev.store, 0, path, text, sizeof(text));
-    if (n != 1 || text[0] < '1' || text[0] > '6')
+    if (state < XS_INITIALISING || state > XS_CLOSED)
         state_write(c, XS_CLOSED);
 }
 
@@ -144,7 +173,7 @@ static void restore(struct ctx *c)
     nodes_restore(c);
     mend_state(c);
     if (said_something(c))
-        link_close(c);
+        link_settle(c);
 }
 
 void link_restore(struct ctx *c)

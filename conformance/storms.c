@@ -94,9 +94,7 @@ static void toggles(struct ctx *c, const void *arg)
         rq_push(c, 0);
         for (unsigned i = 0; i < 40; i++)
             state_write(c, states[(i + n) % 8]);
-        state_write(c, XS_CLOSED);
-        backend_wait(c, BIT(XS_CLOSED), "after many states");
-        link_close(c);
+        link_settle(c);
         link_open(c, &plain);
     }
 }
@@ -110,8 +108,8 @@ static void toggles_and_events(struct ctx *c, const void *arg)
             state_write(c, i % 2 == 0 ? XS_CLOSED : XS_CONNECTED);
         state_write(c, XS_CLOSED);
         backend_wait(c, BIT(XS_CLOSED), "after many states");
-        twists_stop(c);
-        link_close(c);
+        twists_stop(c); /* its channel is closed next */
+        link_settle(c);
         link_open(c, &plain);
     }
     (void)arg;

@@ -153,7 +153,6 @@ static void reattached(struct ctx *c, const void *arg)
         link_close(c);
     host(c, "reattach", NULL, 0);
     if (!*closed) {
-        c->forgotten = false;
         require(c, pages_end_all(c) == 0, "pages of a disk that was taken away are still mapped");
         link_drop(c);
     }
@@ -206,7 +205,7 @@ static const struct conform_case cases[] = {
      answers_then_closes,
      NULL},
     {"teardown.crash",
-     "PROTOCOL §2 re-attach",
+     "HOSTILE §3 close: death",
      MUST,
      "a frontend that vanished can come back",
      RW,
