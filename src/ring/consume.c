@@ -90,11 +90,17 @@ static void take_new(struct ring *ring)
     }
     /* One size for each request, whatever happens meanwhile. */
     ring->config.limits.nr_sectors = READ_ONCE(ring->sectors);
-    for (int taken = 0; taken < pending && !ring->barrier && !ring->starved; taken++) {
+    ring->left_some = false;
+    for (int taken = 0; taken < pending && !ring->barrier; taken++) {
+        if (ring->starved) {
+            ring->left_some = true;
+            break;
+        }
         struct ring_request *req = pool_take(ring);
         if (!req) {
             /* No event will come for what stays in the ring: the next completion looks again. */
             counter_add(&st->oo_req, 1);
+            ring->left_some = true;
             break;
         }
         take_one(ring, req);

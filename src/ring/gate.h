@@ -25,13 +25,17 @@ void ring_gate_destroy(struct ring_gate *gate); /* NULL is fine */
  * stays what it is as long as any ring may write to it. */
 int ring_gate_fd(const struct ring_gate *gate, uint32_t index);
 
-/* The ring has ended: it is at rest, and holds the gate no more. */
+/* The ring starts, and ends: before and after it is at rest, and holds nothing. */
+void ring_gate_join(struct ring_gate *gate, uint32_t index);
 void ring_gate_part(struct ring_gate *gate, uint32_t index);
 
-/* Before taking requests: false when another ring holds the gate (this ring will be woken). */
+/* Before taking requests: false when another ring holds the gate and this ring has looked for
+ * requests since (it will be woken). The one look is for what the guest published before the
+ * barrier. */
 bool ring_gate_enter(struct ring_gate *gate, uint32_t index);
-/* After a pass: busy says whether requests other than a waiting barrier are in flight. */
-void ring_gate_leave(struct ring_gate *gate, uint32_t index, bool busy);
+/* After a pass: busy says whether requests other than a waiting barrier are in flight, looked
+ * whether everything that was found in the ring was taken. */
+void ring_gate_leave(struct ring_gate *gate, uint32_t index, bool busy, bool looked);
 
 /* This ring has a barrier and nothing else in flight. True when the gate is its own and every other
  * ring is at rest; false: it will be woken when that may have changed. */

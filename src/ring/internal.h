@@ -96,6 +96,7 @@ struct ring {
     bool event_armed;      /* a poll on the event channel is in the io_uring */
     unsigned empty_events; /* in a row that found the ring empty */
     bool event_masked;     /* the port was read and not written back yet */
+    bool left_some;        /* what was in the ring was not all taken, for want of memory */
     bool gated;            /* another ring's barrier holds the gate: it will wake us */
     bool barrier; /* a barrier was consumed and has not been answered: take nothing further */
     struct ring_request *parked;  /* that barrier, while it waits for the requests before it */
@@ -111,11 +112,11 @@ struct ring {
     bool thread_started;
     int wake_fd;         /* the gate's eventfd for us: ring_stop(), and other rings' barriers */
     uint64_t wake_count; /* io_uring reads the eventfd into it */
-    bool pause;          /* set by ring_pause() */
-    bool resting;        /* paused, and nothing in flight; told by the thread */
+    uint32_t pause;      /* counts the calls of ring_pause(): odd while it is to be paused */
+    uint32_t resting;    /* the value of pause at which it came to rest, told by the thread */
     uint64_t sectors;    /* the disk's size, set by ring_resize() */
     bool stop;           /* set by ring_stop() */
-    bool paused;         /* what the thread knows of it */
+    uint32_t pause_seen; /* what the thread knows of it */
     bool stopping;       /* what the thread knows of it */
     sem_t started;
     int start_err;

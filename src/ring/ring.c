@@ -129,13 +129,17 @@ void ring_stop(struct ring *ring)
 
 void ring_pause(struct ring *ring, bool on)
 {
-    WRITE_ONCE(ring->pause, on);
+    uint32_t turn = ring->pause + 1;
+
+    if ((turn & 1) != on)
+        return; /* it is so already */
+    WRITE_ONCE(ring->pause, turn);
     wake(ring);
 }
 
 bool ring_resting(const struct ring *ring)
 {
-    return READ_ONCE(ring->resting);
+    return (ring->pause & 1) && READ_ONCE(ring->resting) == ring->pause;
 }
 
 void ring_resize(struct ring *ring, uint64_t sectors)
@@ -156,7 +160,6 @@ void ring_destroy(struct ring *ring)
         hv_gnttab_unmap(ring->gnttab, ring->shared, ring->config.nr_refs);
     if (ring->gnttab)
         hv_gnttab_close(ring->gnttab);
-    ring_gate_part(ring->config.gate, ring->config.index);
     sem_destroy(&ring->started);
     free(ring);
 }

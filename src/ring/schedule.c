@@ -82,9 +82,7 @@ static void on_wake(struct ioctx_op *op, int res)
 
     (void)res;
     ring->stopping = READ_ONCE(ring->stop);
-    ring->paused = READ_ONCE(ring->pause);
-    if (!ring->paused)
-        WRITE_ONCE(ring->resting, false);
+    ring->pause_seen = READ_ONCE(ring->pause);
     listen_for_wake(ring);
 }
 
@@ -111,7 +109,7 @@ static uint64_t listen_for_event(struct ring *ring)
 
 static bool takes_requests(const struct ring *ring)
 {
-    return !ring->stopping && !ring->halted && !ring->paused && !ring->gated;
+    return !ring->stopping && !ring->halted && !(ring->pause_seen & 1) && !ring->gated;
 }
 
 /* The end of a pass: submits what it queued, and sleeps if nothing is left to do. As long as
@@ -139,9 +137,9 @@ static int ring_wait(struct ring *ring)
 /* The freeze point: what was taken before the pause has been answered. */
 static void rest_if_paused(struct ring *ring)
 {
-    if (!ring->paused || ring->inflight || READ_ONCE(ring->resting))
+    if (!(ring->pause_seen & 1) || ring->inflight || ring->resting == ring->pause_seen)
         return;
-    WRITE_ONCE(ring->resting, true);
+    WRITE_ONCE(ring->resting, ring->pause_seen);
     tell_control(ring);
 }
 
@@ -156,7 +154,8 @@ static void ring_pass(struct ring *ring)
     ring->gated = !ring_gate_enter(ring->config.gate, ring->config.index);
     ring_consume(ring, takes_requests(ring));
     ring_answer_done(ring); /* what was answered without the storage */
-    ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL));
+    ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL),
+                    !ring->left_some);
     if (!ring->halted)
         ring_publish(ring);
     rest_if_paused(ring);
@@ -213,11 +212,14 @@ void *ring_thread(void *arg)
     /* The io_uring belongs to the thread that makes it. */
     ring->start_err = ring_open_io(ring);
     int err = ring->start_err;
+    if (!err)
+        ring_gate_join(ring->config.gate, ring->config.index);
     sem_post(&ring->started);
     if (err)
         return NULL;
     WRITE_ONCE(ring->config.stats->tid, (uint64_t)syscall(SYS_gettid));
     ring_loop(ring);
+    ring_gate_part(ring->config.gate, ring->config.index);
     engine_ops_of(ring->config.engine)->channel_close(ring->channel);
     ioctx_close(&ring->io);
     WRITE_ONCE(ring->config.stats->tid, 0);
