@@ -78,6 +78,7 @@ static void leave(struct vbd *v)
         return;
     }
     switch_to(v, XB_CLOSED);
+    xb_error_clear(&v->dev); /* the log keeps it */
     v->dev.finished = true;
 }
 
@@ -183,6 +184,7 @@ static void begin_anew(struct vbd *v)
     if (!vbd_stopped(v))
         return;
     log_info("%s: its directory was replaced", v->dev.label);
+    xb_error_clear(&v->dev);
     v->dev.finished = true; /* the bus finds the new directory again */
 }
 

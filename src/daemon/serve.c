@@ -69,7 +69,14 @@ static void connect_rings(struct vbd *v)
         vbd_give_up(v, -ENOMEM, "out of memory");
         return;
     }
-    int ret = negotiate(read_theirs, &v->dev, &v->daemon->config.limits, c, &err);
+    struct vbd_limits limits = v->daemon->config.limits;
+    if (v->dev.state == XB_CONNECTED) {
+        /* A running guest holds to what an earlier daemon offered. */
+        limits.max_ring_page_order = BLKIF_RING_PAGE_ORDER_MAX;
+        limits.max_queues = VBD_RINGS_MAX;
+        limits.persistent = true;
+    }
+    int ret = negotiate(read_theirs, &v->dev, &limits, c, &err);
     if (ret == NEG_REFUSED) {
         vbd_give_up(v, -EINVAL, "%s", err.text);
     } else if (ret == 0) {
