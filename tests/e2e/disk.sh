@@ -44,7 +44,7 @@ check "as JSON too" stack_ctl --json list
 says "with the schema's number" '"schema": *1'
 check "the control tool shows it" stack_ctl show "$DOM:xvda"
 says "with the kernel driver's statistics" rd_req
-front bench --rw randread --runtime 30 >/dev/null 2>&1 &
+"$FRONT" --hv "$HV" --disk xvda bench --rw randread --runtime 30 >/dev/null 2>&1 &
 LOAD=$!
 STACK_KILL=$LOAD
 connected() { stack_ctl list | grep -q connected; }

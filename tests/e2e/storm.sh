@@ -12,7 +12,7 @@ workers() { pgrep -P "$DAEMON_PID" -f blkbackd-vbd | wc -l; }
 no_workers() { [ "$(workers)" -eq 0 ]; }
 nothing_left() { no_workers && "$LOOPCTL" --dir "$STACK/loop" report; }
 load() {
-    front bench --rw randrw --bs 4k --iodepth 32 --runtime "$1" >"$STACK/load.out" 2>&1 &
+    "$FRONT" --hv "$HV" --disk xvda bench --rw randrw --bs 4k --iodepth 32 --runtime "$1" >"$STACK/load.out" 2>&1 &
     LOAD=$!
     STACK_KILL=$LOAD
     stack_wait 10 busy
