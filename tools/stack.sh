@@ -19,6 +19,7 @@ stack_folder() {
     STACK=$(mktemp -d "${TMPDIR:-/var/tmp}/blkbackd.XXXXXX") || exit 1
     trap 'stack_down' EXIT
     trap 'exit 130' INT
+    trap 'exit 129' HUP
     trap 'exit 143' TERM
     LOOPD_PID= DAEMON_PID= DOM=
     export XENSTORED_PATH=$STACK/loop/xenstored.sock
