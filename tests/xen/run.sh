@@ -63,7 +63,17 @@ boot() { # name seconds scenarios backend [argument...]
     done
 }
 
-RIG=$("$here/setup.sh" 2>"$work/why") || skip_all "$(tail -1 "$work/why")"
+RIG=$("$here/setup.sh" 2>"$work/why")
+case $? in
+0) ;;
+77) skip_all "$(tail -1 "$work/why")" ;; # the packages are not to be had here
+*)
+    not_ok "the machine's packages are unpacked"
+    sed 's/^/# /' "$work/why" | tail -20
+    echo "1..$count"
+    exit 1
+    ;;
+esac
 command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64: install qemu-system-x86"
 make_images "$work" || {
     echo "Bail out! the machine's images cannot be built"
