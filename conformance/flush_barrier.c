@@ -61,7 +61,8 @@ static void bad_data(struct ctx *c, const void *arg)
     rq.seg[0].first_sect = 5;
     rq.seg[0].last_sect = 4;
     rq_want(c, 0, &rq, BLKIF_RSP_ERROR);
-    rq = rq_rw(*op, SCRATCH, &gref, 12);
+    rq = rq_rw(*op, SCRATCH, &gref, 1);
+    rq.nr = 12;
     rq_want(c, 0, &rq, BLKIF_RSP_ERROR);
     rq = rq_rw(*op, SCRATCH, (const uint32_t[]){GREF_NEVER}, 1);
     rq_want(c, 0, &rq, BLKIF_RSP_ERROR);
