@@ -60,6 +60,22 @@ void vbd_open_storage(struct vbd *v)
         storage_failed(v, n, &err);
 }
 
+/* What the frontend is held to: a guest that kept running while we were away, to what an earlier
+ * daemon offered it, whatever this one would offer. */
+static struct vbd_limits offered(struct vbd *v)
+{
+    struct vbd_limits limits = v->daemon->config.limits;
+    char text[8];
+
+    if (v->dev.state != XB_CONNECTED)
+        return limits;
+    limits.max_ring_page_order = BLKIF_RING_PAGE_ORDER_MAX;
+    limits.max_queues = VBD_RINGS_MAX;
+    limits.persistent =
+        xb_read(&v->dev, "feature-persistent", text, sizeof(text)) == 1 && text[0] == '1';
+    return limits;
+}
+
 static void connect_rings(struct vbd *v)
 {
     struct vbd_connect *c = malloc(sizeof(*c));
@@ -69,13 +85,7 @@ static void connect_rings(struct vbd *v)
         vbd_give_up(v, -ENOMEM, "out of memory");
         return;
     }
-    struct vbd_limits limits = v->daemon->config.limits;
-    if (v->dev.state == XB_CONNECTED) {
-        /* A running guest holds to what an earlier daemon offered. */
-        limits.max_ring_page_order = BLKIF_RING_PAGE_ORDER_MAX;
-        limits.max_queues = VBD_RINGS_MAX;
-        limits.persistent = true;
-    }
+    struct vbd_limits limits = offered(v);
     int ret = negotiate(read_theirs, &v->dev, &limits, c, &err);
     if (ret == NEG_REFUSED) {
         vbd_give_up(v, -EINVAL, "%s", err.text);
