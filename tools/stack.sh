@@ -20,6 +20,7 @@ stack_folder() {
     trap 'stack_down' EXIT
     trap 'exit 130' INT
     trap 'exit 129' HUP
+    trap 'exit 141' PIPE
     trap 'exit 143' TERM
     LOOPD_PID= DAEMON_PID= DOM=
     export XENSTORED_PATH=$STACK/loop/xenstored.sock
