@@ -18,16 +18,18 @@ struct bad {
     int status;
 };
 
-static void one(struct ctx *c, const void *arg)
+/* good: so many segments that are as they should be come first. */
+static void refused(struct ctx *c, const struct bad *b, unsigned good)
 {
-    const struct bad *b = arg;
     uint32_t gref;
     uint8_t *page = pages_new(c, 1, true, &gref);
     struct rq rq = {.op = b->op, .nr = b->nr, .sector = b->sector};
 
+    for (unsigned i = 0; i < good; i++)
+        rq.seg[i] = (struct blkif_segment){.gref = gref, .last_sect = PAGE_SECTORS - 1};
     if (b->from_end != 0)
         rq.sector = disk_sectors(c) - b->from_end;
-    for (unsigned i = 0; i < BLKIF_SEGS_PER_REQUEST; i++)
+    for (unsigned i = good; i < BLKIF_SEGS_PER_REQUEST; i++)
         rq.seg[i] = (struct blkif_segment){
             .gref = gref,
             .first_sect = b->first,
@@ -40,6 +42,16 @@ static void one(struct ctx *c, const void *arg)
         require(c, page[i] == 0xd2, "a refused request changed the guest's page");
     disk_want(c, SCRATCH, 88, 5);
     disk_want(c, disk_sectors(c) - 8, 8, 6);
+}
+
+static void one(struct ctx *c, const void *arg)
+{
+    refused(c, arg, 0);
+}
+
+static void second(struct ctx *c, const void *arg)
+{
+    refused(c, arg, 1);
 }
 
 static void unknown_operations(struct ctx *c, const void *arg)
@@ -186,6 +198,22 @@ static const struct conform_case cases[] = {
          0, E),
     BOTH("sector-2-32", RANGE, "a sector that wraps in 32 bits", WRITE, 1, 0, 0,
          (1ull << 32) + SCRATCH, 0, E),
+    {"hostile_requests.first-above-last-later",
+     SEGR,
+     MUST,
+     "first 4, last 3 in the second segment",
+     NEED_WRITE,
+     {0},
+     second,
+     B(WRITE, 2, 4, 3, SCRATCH, 0, E)},
+    {"hostile_requests.last-8-later",
+     SEGR,
+     MUST,
+     "last 8 in the second segment",
+     NEED_WRITE,
+     {0},
+     second,
+     B(READ, 2, 0, 8, SCRATCH, 0, E)},
     {"hostile_requests.unknown-operations",
      "HOSTILE §3 fields: operation",
      MUST,

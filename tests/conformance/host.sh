@@ -3,8 +3,8 @@
 # host.sh VERB [ARGUMENT]: the host's side of blkif-conform on the loopback. From the environment:
 # STACK (its folder), LOOPCTL, CTL, DAEMON_PID, DOM, VDEV, TARGET, MODE. Exit 77: cannot.
 #
-# check: what the host sees is what it was the first time this ran: worker processes, descriptors
-# and threads of the daemon and of the workers, and with no disk connected nothing mapped or bound.
+# check: what the host sees is no more than the least it ever was: worker processes, descriptors and
+# threads of the daemon and of the workers; and with no disk connected nothing is mapped or bound.
 
 loopctl() { "$LOOPCTL" --dir "$STACK/loop" "$@"; }
 
@@ -12,45 +12,47 @@ workers() {
     cat /proc/"$DAEMON_PID"/task/*/children 2>/dev/null
 }
 
+# A line of numbers: workers, then descriptors and threads of the daemon and of each worker.
 picture() {
     set -- $(workers)
-    echo "workers $#"
+    line=$#
     for pid in "$DAEMON_PID" "$@"; do
         set -- /proc/"$pid"/fd/*
-        printf '%s descriptors, ' $#
+        line="$line $#"
         set -- /proc/"$pid"/task/*
-        echo "$# threads"
+        line="$line $#"
     done
-    loopctl report
+    echo "$line"
+}
+
+# As many numbers, and none above its like.
+no_more() {
+    then=$1
+    set -- $2
+    for old in $then; do
+        [ $# -gt 0 ] && [ "$1" -le "$old" ] || return 1
+        shift
+    done
+    [ $# -eq 0 ]
 }
 
 check() {
     base=$STACK/conform.baseline
-    if [ ! -e "$base" ]; then
-        settled
-        picture >"$base"
-        return 0
-    fi
-    tries=200
-    while ! { picture >"$base.now" && cmp -s "$base" "$base.now"; }; do
+    tries=250
+    while
+        now=$(picture)
+        [ -e "$base" ] || echo "$now" >"$base"
+        left=$(loopctl report)
+        ! { no_more "$(cat "$base")" "$now" && [ "$left" = "nothing is mapped or bound" ]; }
+    do
         tries=$((tries - 1))
         if [ $tries -eq 0 ]; then
-            echo "before: $(tr '\n' ';' <"$base") now: $(tr '\n' ';' <"$base.now")"
+            echo "before: $(cat "$base"); now: $now; $left" | tr '\n' ' '
             return 1
         fi
         sleep 0.02
     done
-}
-
-# The worker is started when the disk is attached; its picture is complete when it waits.
-settled() {
-    last=
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        now=$(picture)
-        [ "$now" = "$last" ] && return
-        last=$now
-        sleep 0.1
-    done
+    echo "$now" >"$base" # it may have been caught with something that was just ending
 }
 
 cpu() {
