@@ -84,10 +84,10 @@ PVH_CPU=max,-smap,-smep,-rdtscp,-avx,-avx2,-xsave
 [ $# -gt 0 ] || set -- pv pvh kernel errors
 for name in "$@"; do
     case $name in
-    pv) boot pv 420 work blkbackd ;;
-    pvh) CPU=$PVH_CPU boot pvh 420 work blkbackd guest=pvh work=short ;;
-    kernel) boot kernel 420 work kernel ;;
-    errors) boot errors 360 errors blkbackd ;;
+    pv) boot pv 900 work blkbackd ;;
+    pvh) CPU=$PVH_CPU boot pvh 900 work blkbackd guest=pvh work=short ;;
+    kernel) boot kernel 900 work kernel ;;
+    errors) boot errors 900 errors blkbackd ;;
     *) not_ok "$name: no such boot" ;;
     esac
 done
