@@ -102,24 +102,24 @@ static void *twist_run(void *arg)
 {
     struct twist *t = arg;
 
-    for (unsigned n = 0; !__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE); n++) {
+    for (unsigned n = 0; !__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE); n++)
         t->turn(t->arg, n);
-        WRITE_ONCE(t->turns, n + 1);
-    }
     return NULL;
 }
 
-struct twist *twist_start(struct ctx *c, void (*turn)(void *arg, unsigned n), void *arg)
+void twist_start(struct ctx *c, void (*turn)(void *arg, unsigned n), void *arg, size_t bytes)
 {
     struct twist *t = &c->twists[c->nr_twists];
     int rc;
 
-    require(c, c->nr_twists < TWISTS_MAX, "the case starts more than %d threads", TWISTS_MAX);
+    require(c, c->nr_twists < TWISTS_MAX && bytes <= sizeof(t->own),
+            "the case starts more than %d threads", TWISTS_MAX);
     *t = (struct twist){.turn = turn, .arg = arg};
+    if (bytes != 0)
+        t->arg = memcpy(t->own, arg, bytes);
     rc = pthread_create(&t->thread, NULL, twist_run, t);
     require(c, rc == 0, "a thread cannot be started: %s", strerror(rc));
     c->nr_twists++;
-    return t;
 }
 
 void twists_stop(struct ctx *c)

@@ -143,7 +143,7 @@ struct twist {
     void (*turn)(void *arg, unsigned n); /* called again and again */
     void *arg;
     bool stop;
-    unsigned turns;
+    _Alignas(16) uint8_t own[64]; /* arg's copy */
 };
 
 struct ctx {
@@ -188,8 +188,9 @@ uint64_t now_ms(void);
 void wait_a_little(struct ctx *c, uint64_t start, const char *what);
 /* Asks the host; its first line of output, if wanted. 0; skips the case when it cannot. */
 int host(struct ctx *c, const char *verb, char *out, size_t cap);
-/* Runs turn(arg, 0), turn(arg, 1), ... in a thread until the case ends or twists_stop(). */
-struct twist *twist_start(struct ctx *c, void (*turn)(void *arg, unsigned n), void *arg);
+/* Runs turn(arg, 0), turn(arg, 1), ... in a thread until the case ends or twists_stop(). bytes of
+ * *arg are copied, for the case's stack may be gone by then; 0: arg itself lives on. */
+void twist_start(struct ctx *c, void (*turn)(void *arg, unsigned n), void *arg, size_t bytes);
 void twists_stop(struct ctx *c);
 
 /* ---- link.c: connecting and closing ---------------------------------------------------------- */

@@ -49,7 +49,7 @@ static int flipped(struct ctx *c, const struct field *f, const struct rq *rq)
     flip.at = slot + (is_32(c) ? f->at32 : f->at64);
     memcpy(flip.a, &f->a, sizeof(f->a));
     memcpy(flip.b, &f->b, sizeof(f->b));
-    twist_start(c, flip_turn, &flip);
+    twist_start(c, flip_turn, &flip, sizeof(flip));
     rq_push(c, 0);
     while (load_acquire(&q->raw.shared->rsp_prod) == q->rsp_cons)
         wait_a_little(c, start, "no answer to a request that changes");
@@ -89,26 +89,25 @@ static void indirect_flips(struct ctx *c, const void *arg)
 {
     const struct field *f = arg;
     uint32_t gref, segs;
-    uint8_t *page = pages_new(c, 1, true, &gref);
     struct blkif_segment *seg = (void *)pages_new(c, 1, true, &segs);
     struct flip flip = {.at = (uint8_t *)seg + f->at64, .bytes = f->bytes};
     uint32_t guard;
     uint8_t *other = pages_new(c, 1, true, &guard);
 
+    pages_new(c, 1, true, &gref);
     memcpy(flip.a, &f->a, sizeof(f->a));
     memcpy(flip.b, &f->b, sizeof(f->b));
     memset(other, 0x5c, HV_PAGE);
-    twist_start(c, flip_turn, &flip);
+    for (unsigned i = 0; i < 2; i++)
+        seg[i] = (struct blkif_segment){.gref = gref, .last_sect = 7};
+    twist_start(c, flip_turn, &flip, sizeof(flip));
     for (unsigned n = times(c, 300, 100000); n != 0; n--) {
         struct rq rq = {
             .op = BLKIF_OP_INDIRECT, .inner = BLKIF_OP_READ, .nr = 2, .sector = SCRATCH};
 
-        for (unsigned i = 0; i < 2; i++)
-            seg[i] = (struct blkif_segment){.gref = gref, .last_sect = 7};
         rq.gref[0] = segs;
         rq_do(c, 0, &rq);
     }
-    (void)page;
     for (unsigned i = 0; i < HV_PAGE; i++)
         require(c, other[i] == 0x5c, "a page that no segment named was written to");
 }
@@ -121,7 +120,7 @@ static void data_flips(struct ctx *c, const void *arg)
     struct flip flip = {.at = page, .bytes = 1, .a = {0xaa}, .b = {0x55}};
 
     (void)arg;
-    twist_start(c, flip_turn, &flip);
+    twist_start(c, flip_turn, &flip, sizeof(flip));
     for (unsigned n = times(c, 200, 100000); n != 0; n--) {
         struct rq rq = rq_rw(BLKIF_OP_WRITE, SCRATCH, &gref, 1);
 

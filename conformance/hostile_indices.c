@@ -160,7 +160,7 @@ static void scribbled(struct ctx *c, const void *arg)
 
     (void)arg;
     pages_new(c, 1, true, &gref);
-    twist_start(c, scribble_turn, c->q[0].raw.shared);
+    twist_start(c, scribble_turn, c->q[0].raw.shared, 0);
     for (unsigned n = times(c, 100, 100000); n != 0; n--) {
         uint64_t start = now_ms();
 

@@ -31,7 +31,7 @@ static void reads(struct ctx *c, unsigned n)
 static void events(struct ctx *c, const void *arg)
 {
     (void)arg;
-    twist_start(c, notify_turn, c->q[0].raw.ev);
+    twist_start(c, notify_turn, c->q[0].raw.ev, 0);
     reads(c, times(c, 500, 500000));
 }
 
@@ -40,7 +40,7 @@ static void closed_in_storm(struct ctx *c, const void *arg)
 {
     (void)arg;
     for (unsigned n = times(c, 10, 2000); n != 0; n--) {
-        twist_start(c, notify_turn, c->q[0].raw.ev);
+        twist_start(c, notify_turn, c->q[0].raw.ev, 0);
         reads(c, 5);
         state_write(c, XS_CLOSING);
         backend_wait(c, BIT(XS_CLOSING) | BIT(XS_CLOSED), "closing in a storm of events");
@@ -103,7 +103,7 @@ static void toggles(struct ctx *c, const void *arg)
 static void toggles_and_events(struct ctx *c, const void *arg)
 {
     for (unsigned n = 0; n < 3; n++) {
-        twist_start(c, notify_turn, c->q[0].raw.ev);
+        twist_start(c, notify_turn, c->q[0].raw.ev, 0);
         for (unsigned i = 0; i < 30; i++)
             state_write(c, i % 2 == 0 ? XS_CLOSED : XS_CONNECTED);
         state_write(c, XS_CLOSED);
@@ -121,7 +121,7 @@ static void quiet_again(struct ctx *c, const void *arg)
     uint64_t start = now_ms();
 
     (void)arg;
-    twist_start(c, notify_turn, c->q[0].raw.ev);
+    twist_start(c, notify_turn, c->q[0].raw.ev, 0);
     reads(c, 100);
     twists_stop(c);
     /* After the storm it sleeps as before: it asks for an event for the next request. */
