@@ -37,6 +37,11 @@ int hv_gnttab_open(struct hv *hv, uint32_t peer, uint32_t max_grants, struct hv_
     return hv->ops->gnttab_open(hv, peer, max_grants, out);
 }
 
+bool hv_gnttab_pins_slowly(const struct hv_gnttab *gt)
+{
+    return gt->pins_slowly;
+}
+
 void hv_gnttab_close(struct hv_gnttab *gt)
 {
     if (gt)

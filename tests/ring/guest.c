@@ -111,6 +111,7 @@ static int gnttab_open(struct hv *hv, uint32_t peer, uint32_t max, struct hv_gnt
     (void)max;
     assert_int_equal(peer, DOMID);
     gt->base.ops = &gnttab_ops;
+    gt->base.pins_slowly = ((struct guest *)hv)->pins_slowly;
     gt->g = (struct guest *)hv;
     *out = &gt->base;
     return 0;

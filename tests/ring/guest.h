@@ -30,6 +30,7 @@ struct guest {
     unsigned mapped[GUEST_PAGES]; /* live mappings of each page */
     unsigned maps;                /* live mappings, in pages */
     unsigned map_calls, copy_calls, notifies;
+    bool pins_slowly;        /* what the hypervisor says of its mappings; set before connecting */
     int fail_map, fail_copy; /* a negative errno: every such call fails with it */
     bool bound, pending, masked;
     int to_backend, to_guest; /* eventfds */

@@ -18,12 +18,15 @@ static const struct way {
     enum blkif_abi abi;
     bool persistent;
     uint32_t index;
+    bool pins_slowly;
 } ways[] = {
-    {"x86_64 persistent", BLKIF_ABI_X86_64, true, 0},
-    {"x86_64 copy", BLKIF_ABI_X86_64, false, 0},
-    {"x86_32 persistent", BLKIF_ABI_X86_32, true, 5},
-    {"x86_32 copy near the wrap", BLKIF_ABI_X86_32, false, 0xfffffff0u},
-    {"x86_64 persistent near the wrap", BLKIF_ABI_X86_64, true, 0xffffffffu},
+    {"x86_64 persistent", BLKIF_ABI_X86_64, true, 0, false},
+    {"x86_64 copy", BLKIF_ABI_X86_64, false, 0, false},
+    {"x86_64 persistent, copied from", BLKIF_ABI_X86_64, true, 0, true},
+    {"x86_32 persistent, copied from", BLKIF_ABI_X86_32, true, 0x80000000u, true},
+    {"x86_32 persistent", BLKIF_ABI_X86_32, true, 5, false},
+    {"x86_32 copy near the wrap", BLKIF_ABI_X86_32, false, 0xfffffff0u, false},
+    {"x86_64 persistent near the wrap", BLKIF_ABI_X86_64, true, 0xffffffffu, false},
 };
 
 static void fill(unsigned char *p, size_t n, unsigned seed)
@@ -86,6 +89,7 @@ static void both_ways(void **state)
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct store *s = store_new(DISK_BYTES);
         struct guest *g = guest_new(s, ways[i].abi, ways[i].index);
+        g->pins_slowly = ways[i].pins_slowly;
         guest_connect(g, ways[i].persistent, NULL);
         write_then_read_back(g);
         for (int round = 0; round < 5; round++)
@@ -112,6 +116,7 @@ static void indirect_segments(void **state)
         struct blkif_segment seg[128];
         static const unsigned counts[] = {1, 11, 12, 128};
         g->grant[33] = GRANT_RO; /* a frontend may grant the segment page read-only */
+        g->pins_slowly = ways[w].pins_slowly;
         guest_connect(g, ways[w].persistent, offer_indirect);
         for (size_t c = 0; c < 4; c++) {
             unsigned n = counts[c];

@@ -162,6 +162,7 @@ int xen_gnttab_open(struct hv *hv, uint32_t peer, uint32_t max_grants, struct hv
     while (slots < 2 * max_grants)
         slots *= 2;
     x->base.ops = &gnttab_ops;
+    x->base.pins_slowly = hv->pins_slowly;
     x->peer = peer;
     x->max_grants = max_grants;
     x->mask = slots - 1;

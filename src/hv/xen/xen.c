@@ -7,6 +7,7 @@
  */
 #include "hv/xen/xen.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,20 @@ static int check_device(const char *path, const char *module, struct errmsg *err
                       path, strerror(e), module, module);
 }
 
+/* Only a PV domain maps grants with special page table entries, which the kernel's fast way of
+ * pinning refuses (Linux drivers/xen/gntdev.c, use_ptemod). */
+static bool is_pv_domain(void)
+{
+    char type[8] = "";
+    FILE *f = fopen("/sys/hypervisor/guest_type", "re");
+
+    if (!f)
+        return false;
+    bool pv = fgets(type, sizeof(type), f) && strcmp(type, "PV\n") == 0;
+    fclose(f);
+    return pv;
+}
+
 static int xen_open(const char *rest, struct hv **out, struct errmsg *err)
 {
     if (rest && *rest)
@@ -60,6 +75,7 @@ static int xen_open(const char *rest, struct hv **out, struct errmsg *err)
     if (!hv)
         return errmsg_set(err, -ENOMEM, "out of memory");
     hv->ops = &hv_xen_ops;
+    hv->pins_slowly = is_pv_domain();
     *out = hv;
     return 0;
 }
