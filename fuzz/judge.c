@@ -91,6 +91,8 @@ void __wrap_blkif_request_decode(enum blkif_abi abi, const void *slot, struct bl
         l++;
     *l = (struct rig_live){.req = req, .ring = (unsigned)(rr - rig.rings)};
     rig.nr_live++;
+    for (unsigned i = 0; i < rig.nr_rings; i++)
+        l->due[i] = word(rig.memory, HEADER(&rig.rings[i], req_prod));
     oracle_decode(abi, slot, &l->wish);
     l->may = oracle_slot(&l->wish, &rr->config.limits);
     if (l->may == MAY_OKAY && !l->wish.indirect)

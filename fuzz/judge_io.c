@@ -128,6 +128,27 @@ static void check_memory(struct rig_live *l, const struct engine_io *io)
     CHECK(v == io->iovcnt && used == 0);
 }
 
+static bool has_barrier(unsigned ring)
+{
+    for (unsigned i = 0; i < RIG_LIVE_MAX; i++)
+        if (rig.live[i].req && rig.live[i].ring == ring &&
+            rig.live[i].wish.echo == BLKIF_OP_WRITE_BARRIER)
+            return true;
+    return false;
+}
+
+/* What was given to the other rings before it has been taken, and nothing is under way. */
+static void check_alone(const struct rig_live *l)
+{
+    CHECK(rig.in_storage == 0);
+    for (unsigned i = 0; i < rig.nr_rings && l->steps == 0; i++) {
+        const struct rig_ring *rr = &rig.rings[i];
+        if (i != l->ring && rr->tidy && rr->ring && !rr->paused && !rr->stats.halted &&
+            !has_barrier(i))
+            CHECK((int32_t)(rr->req_cons - l->due[i]) >= 0);
+    }
+}
+
 void judge_submit(struct engine_io *io)
 {
     struct rig_live *l = judge_find((struct ring_request *)io);
@@ -139,7 +160,7 @@ void judge_submit(struct engine_io *io)
     CHECK(io->op == step_of(l));
     CHECK(!rig.barrier || rig.barrier == l);
     if (l->wish.echo == BLKIF_OP_WRITE_BARRIER) { /* as if it had to be alone */
-        CHECK(rig.in_storage == 0);
+        check_alone(l);
         rig.barrier = l;
     }
     if (data || io->op == ENGINE_DISCARD) {

@@ -46,7 +46,8 @@ struct rig_live {
     bool excused2; /* the storage does not know the operation: so is UNSUPPORTED */
     bool running;  /* one of its I/Os is in the storage */
     unsigned steps;
-    uint32_t n; /* segments, as accepted */
+    uint32_t due[RIG_RINGS]; /* a barrier's: what the others' guest had published before it */
+    uint32_t n;              /* segments, as accepted */
     uint64_t sectors;
     struct rig_seg {
         uint32_t gref, offset, len, at; /* bytes; at: into the request */
@@ -138,7 +139,8 @@ void rig_rest(void);
 
 /* rig_guest.c: the guest. Writes go to memory and shadow. */
 void guest_store(size_t at, const void *bytes, size_t n);
-size_t guest_ring(unsigned ring); /* offset of its first page */
+void guest_changed(size_t at, size_t n); /* by a read that it asked for, say */
+size_t guest_ring(unsigned ring);        /* offset of its first page */
 void guest_put(unsigned ring, const void *slot);
 void guest_push(unsigned ring, bool notify);
 void guest_notify(unsigned ring);

@@ -11,12 +11,17 @@ static void store(size_t at, const void *bytes, size_t n)
     memcpy(rig.shadow + at, bytes, n);
 }
 
+void guest_changed(size_t at, size_t n)
+{
+    for (unsigned i = 0; i < rig.nr_rings; i++)
+        if (at < guest_ring(i) + BLKIF_RING_HEADER_BYTES && at + n > guest_ring(i))
+            rig.rings[i].tidy = false; /* by whatever way it was written */
+}
+
 void guest_store(size_t at, const void *bytes, size_t n)
 {
     store(at, bytes, n);
-    for (unsigned i = 0; i < rig.nr_rings; i++)
-        if (at < guest_ring(i) + BLKIF_RING_HEADER_BYTES && at + n > guest_ring(i))
-            rig.rings[i].tidy = false; /* by whatever way it came to write there */
+    guest_changed(at, n);
 }
 
 size_t guest_ring(unsigned ring)

@@ -83,6 +83,7 @@ static void copy_one(struct hv_copy *op)
     if (op->to_guest) {
         memcpy(rig.memory + at, op->local, op->len);
         memcpy(rig.shadow + at, op->local, op->len);
+        guest_changed(at, op->len);
     } else {
         memcpy(op->local, rig.memory + at, op->len);
     }

@@ -148,8 +148,10 @@ static void fill(const struct engine_io *io)
         for (size_t i = 0; i < io->iov[v].iov_len; i++)
             to[i] = rig_disk_byte(at++);
         size_t in_guest = (size_t)(to - rig.memory);
-        if (to >= rig.memory && in_guest < (size_t)RIG_PAGES * HV_PAGE)
-            memcpy(rig.shadow + in_guest, to, io->iov[v].iov_len);
+        if (to < rig.memory || in_guest >= (size_t)RIG_PAGES * HV_PAGE)
+            continue;
+        memcpy(rig.shadow + in_guest, to, io->iov[v].iov_len);
+        guest_changed(in_guest, io->iov[v].iov_len);
     }
 }
 

@@ -141,9 +141,11 @@ static void say(struct input *in, int sock)
         close(fds[i]);
 }
 
-/* Everything it says is whole. */
-static void listen_to(int sock)
+/* Everything it says is whole. False: its set-up failed, and a daemon would end it. */
+static bool listen_to(int sock, const struct worker *w)
 {
+    bool failed = false;
+
     union any_message m;
     int fds[MSG_FDS_MAX];
     size_t nfds;
@@ -152,7 +154,9 @@ static void listen_to(int sock)
     while ((len = msg_recv(sock, &m, sizeof(m), fds, &nfds)) > 0) {
         CHECK(nfds == 0 && len >= (int)sizeof(m.head) && m.head.bytes == (uint32_t)len);
         CHECK(m.head.magic == VBD_MSG_MAGIC && m.head.type >= VBD_READY);
+        failed |= m.head.type == VBD_FAILED;
     }
+    return !failed || (w->engine && w->hv);
 }
 
 void worker_hears(struct input *in)
@@ -168,7 +172,7 @@ void worker_hears(struct input *in)
     for (unsigned n = 0; in->left && n < MESSAGES_MAX && goes_on; n++) {
         say(in, pair[1]);
         goes_on = control_receive(w);
-        listen_to(pair[1]);
+        goes_on &= listen_to(pair[1], w);
         CHECK(rings == w->nr_rings);
     }
     vbd_disconnect_rings(w);
