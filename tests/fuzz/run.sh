@@ -43,7 +43,6 @@ notices() { # what
 }
 
 point 'the corpus' fuzz -runs=0 "$corpus"
-set -- "$@"
 [ -s "$dict" ] && d=-dict=$dict || d=-verbosity=1
 point "$seconds seconds of new input" \
     fuzz "$d" -max_len=1024 -len_control=20 -max_total_time="$seconds" -print_final_stats=1 "$tmp/new" "$corpus"
