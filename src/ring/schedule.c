@@ -118,7 +118,8 @@ static int ring_wait(struct ring *ring)
 {
     uint64_t limit_ns = UINT64_MAX;
 
-    if (ioctx_ready(&ring->io))
+    /* Those whose memory the starved one waits for may have been answered without the storage. */
+    if (ioctx_ready(&ring->io) || (ring->starved && pool_reserve(ring, ring->starved)))
         return ioctx_enter(&ring->io, false, 0);
     if (takes_requests(ring) && !ring->barrier && !ring->starved) {
         if (blkif_ring_arm(&ring->back)) /* came in between; or broken, as the next pass will see */

@@ -232,6 +232,29 @@ static void what_a_guest_makes_resident_is_bounded(void **state) /* XSA-300 */
     }
 }
 
+static void indirect_128(struct ring_config *c)
+{
+    c->limits.max_indirect = 128;
+}
+
+/* Those whose memory it waits for may be answered without the storage: then no completion comes. */
+static void who_waits_for_memory_is_not_forgotten(void **state)
+{
+    struct store *s = store_new(DISK_BYTES);
+    struct guest *g = guest_new(s, BLKIF_ABI_X86_64, 0);
+
+    (void)state;
+    guest_connect(g, true, indirect_128);
+    g->fail_copy = -EFAULT;
+    for (int round = 0; round < 20; round++) {
+        push_big_writes(g);
+        for (unsigned i = 0; i < BIG; i++)
+            assert_int_equal(guest_response(g).status, BLKIF_RSP_ERROR);
+    }
+    guest_free(g);
+    store_free(s);
+}
+
 static void map_fails_for_lack_of_room(void **state)
 {
     struct store *s = store_new(DISK_BYTES);
@@ -299,6 +322,7 @@ int main(void)
         cmocka_unit_test(the_longest_unused_makes_room),
         cmocka_unit_test(unused_grants_are_unmapped_from_an_idle_ring),
         cmocka_unit_test(what_a_guest_makes_resident_is_bounded),
+        cmocka_unit_test(who_waits_for_memory_is_not_forgotten),
         cmocka_unit_test(map_fails_for_lack_of_room),
         cmocka_unit_test(failed_copy_call_is_total_whatever_the_statuses_say),
         cmocka_unit_test(copies_of_a_pass_are_one_call),
