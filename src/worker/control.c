@@ -44,7 +44,7 @@ static bool on_setup(struct worker *w, const void *msg, const int *fds, size_t n
     struct errmsg err = {""};
     int ret;
 
-    if (w->engine || w->hv) {
+    if (w->engine || w->hv || w->stats) {
         for (size_t i = 0; i < nfds; i++)
             close(fds[i]);
         ret = errmsg_set(&err, -EALREADY, "this worker has its disk already");
