@@ -141,13 +141,16 @@ static void every_operation(struct ctx *c, const void *arg)
         "abis." name "-32", clause, level, what ", 32-bit", needs, ABI32, fn, NULL                 \
     }
 
+// clang-format off
 static const struct conform_case cases[] = {
     PAIR("crossed", "PROTOCOL §3.11", MUST, "what one layout writes the other reads", NEED_WRITE,
-         crossed),
+     crossed),
     PAIR("operations", "PROTOCOL §3.11", MUST, "every operation in its own layout", NEED_WRITE,
-         every_operation),
+     every_operation),
     PAIR("geometry", "PROTOCOL §3.1", MUST, "32 entries a page, in the right places", 0, geometry),
     PAIR("padding", "HOSTILE §1 XSA-216", MUST, "an answer's padding carries nothing", 0, padding),
-    PAIR("own-words", "PROTOCOL §3.1", MUST, "the backend writes its own words only", 0, own_words),
+    PAIR("own-words", "PROTOCOL §3.1", MUST, "the backend writes its own words only", 0,
+     own_words),
 };
+// clang-format on
 SUITE(abis);

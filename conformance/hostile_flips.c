@@ -162,6 +162,7 @@ static void data_flips(struct ctx *c, const void *arg)
             NEED_WRITE | NEED_INDIRECT, {0}, indirect_flips, F(__VA_ARGS__)                        \
     }
 
+// clang-format off
 static const struct conform_case cases[] = {
     BOTH("sector", "the sector", 16, 12, 4, SCRATCH, SCRATCH + 8, true),
     BOTH("segments", "the number of segments", 1, 1, 1, 1, 255, false),
@@ -171,13 +172,8 @@ static const struct conform_case cases[] = {
     INDIRECT("gref", "a grant reference", 8, 0, 4, GREF_NEVER, GREF_NEVER + 1, false),
     INDIRECT("first", "a segment's first sector", 12, 0, 1, 0, 255, false),
     INDIRECT("last", "a segment's last sector", 13, 0, 1, 7, 255, false),
-    {"hostile_requests.flip-data",
-     "HOSTILE §3 grants: content",
-     MUST,
-     "data changes while it is written",
-     NEED_WRITE,
-     {0},
-     data_flips,
-     NULL},
+    {"hostile_requests.flip-data", "HOSTILE §3 grants: content", MUST,
+     "data changes while it is written", NEED_WRITE, {0}, data_flips, NULL},
 };
+// clang-format on
 SUITE(hostile_flips);

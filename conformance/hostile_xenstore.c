@@ -158,20 +158,15 @@ static void data_page_as_ring(struct ctx *c, const void *arg)
         X id, "HOSTILE §1 XSA-57", MUST, what, NEED_WRITE, {0}, ignored, N(name, value)            \
     }
 
+// clang-format off
 static const struct conform_case cases[] = {
     STATE("99", "state 99", "99"),
     STATE("negative", "state -1", "-1"),
     STATE("letter", "state 4x", "4x"),
     STATE("empty", "an empty state", ""),
     STATE("long", "a state of 2 KiB", long_text),
-    {X "state-removed",
-     S("state"),
-     MUST,
-     "no state: as Closed, and gone",
-     NEED_HOST | NEED_WRITE,
-     {0},
-     state_removed,
-     NULL},
+    {X "state-removed", S("state"), MUST, "no state: as Closed, and gone", NEED_HOST | NEED_WRITE,
+     {0}, state_removed, NULL},
     PORT("absent", "that is not there", NULL),
     PORT("0", "0", "0"),
     PORT("max", "2^32 - 1", "4294967295"),
@@ -187,14 +182,8 @@ static const struct conform_case cases[] = {
     REF("never-granted", "nobody granted", "268435200"),
     {X "ref-read-only", S("references"), MUST, "a ring in a read-only page", 0, P,
      data_page_as_ring, NULL},
-    {X "ref-twice",
-     S("references"),
-     MUST,
-     "one page twice in a ring",
-     NEED_RINGS,
-     {.order = 1, .prepared = true},
-     same_page_twice,
-     NULL},
+    {X "ref-twice", S("references"), MUST, "one page twice in a ring", NEED_RINGS, {.order = 1,
+     .prepared = true}, same_page_twice, NULL},
     ORDER("negative", "-1", "-1"),
     ORDER("5", "5", "5"),
     ORDER("31", "31", "31"),
@@ -220,4 +209,5 @@ static const struct conform_case cases[] = {
     {X "vanishing", "HOSTILE §3 xenstore: other nodes", MUST,
      "nodes removed in the moment of connecting", 0, P, vanishing, NULL},
 };
+// clang-format on
 SUITE(hostile_xenstore);

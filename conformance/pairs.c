@@ -59,10 +59,12 @@ static void twice(struct ctx *c, const void *arg)
         PAIR(name, be, 7, __VA_ARGS__), PAIR(name, be, 8, __VA_ARGS__),                            \
         PAIR(name, be, 9, __VA_ARGS__)
 
+// clang-format off
 static const struct conform_case cases[] = {
     ROW("initwait", XS_INITWAIT, {.prepared = true}),
     ROW("connected", XS_CONNECTED, {0}),
     ROW("closing", XS_CLOSING, {0}),
     ROW("closed", XS_CLOSED, {0}),
 };
+// clang-format on
 SUITE(pairs);

@@ -63,30 +63,14 @@ static void under_load(struct ctx *c, const void *arg)
 
 #define RULE "PROTOCOL §2 resize"
 
+// clang-format off
 static const struct conform_case cases[] = {
-    {"resize.grow",
-     RULE,
-     MUST,
-     "a larger disk is told and used",
-     NEED_HOST | NEED_WRITE,
-     {0},
-     there_and_back,
-     &(const bool){true}},
-    {"resize.shrink",
-     RULE,
-     MUST,
-     "a smaller disk is told and bounds requests",
-     NEED_HOST | NEED_WRITE,
-     {0},
-     there_and_back,
-     &(const bool){false}},
-    {"resize.under-load",
-     "HOSTILE §3 close: resize",
-     MUST,
-     "one size for each request",
-     NEED_HOST | NEED_WRITE,
-     {0},
-     under_load,
-     NULL},
+    {"resize.grow", RULE, MUST, "a larger disk is told and used", NEED_HOST | NEED_WRITE, {0},
+     there_and_back, &(const bool){true}},
+    {"resize.shrink", RULE, MUST, "a smaller disk is told and bounds requests", NEED_HOST |
+     NEED_WRITE, {0}, there_and_back, &(const bool){false}},
+    {"resize.under-load", "HOSTILE §3 close: resize", MUST, "one size for each request", NEED_HOST
+     | NEED_WRITE, {0}, under_load, NULL},
 };
+// clang-format on
 SUITE(resize);
