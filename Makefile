@@ -12,7 +12,7 @@ setup = $(MESON) setup --prefix=$(PREFIX) --sysconfdir=/etc --localstatedir=/var
 c_files = find . -name '.git' -prune -o -path './build*' -prune -o -name '*.[ch]' -print0
 
 .PHONY: all help deps demo demo-xen check check-fast check-xen asan tsan format format-check \
-	install bench-quick clean
+	install bench-quick fuzz clean
 
 all: deps $(BUILD)/build.ninja
 	$(MESON) compile -C $(BUILD)
@@ -27,6 +27,7 @@ help:
 	@echo 'make asan         the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan         the tests under the thread sanitizer'
 	@echo 'make bench-quick  first figures: beside raw fio here, beside xen-blkback on real Xen (10 min)'
+	@echo 'make fuzz         the fuzzers, one after the other, for HOURS (1)'
 	@echo 'make format       clang-format every C file'
 	@echo 'make install      to $(PREFIX), and the hotplug script to /etc/xen/scripts'
 	@echo 'make clean        remove the build folders'
@@ -63,6 +64,9 @@ bench-quick: all
 	@tools/install-deps.sh xen
 	@tools/bench-quick.sh $(abspath $(BUILD))
 	@tests/xen/bench.sh $(abspath $(BUILD))
+
+fuzz: deps
+	@tools/fuzz.sh $(or $(HOURS),1)
 
 format:
 	$(c_files) | xargs -0 clang-format -i

@@ -15,6 +15,7 @@ libxen-dev liburing-dev libjson-c-dev
 libcmocka-dev clang-format
 nbdkit nbdkit-plugin-dev libnbd-bin qemu-utils fio
 xenstore-utils e2fsprogs procps util-linux
+spin
 scdoc mandoc'
 
 case ${1:-} in
