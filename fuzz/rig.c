@@ -184,6 +184,13 @@ void rig_resize(uint64_t sectors)
     shared_config.limits.nr_sectors = sectors;
 }
 
+/* No request uses a grant any more. */
+static void check_grants(const struct grant_table *t)
+{
+    for (uint32_t i = 0; t->slot && i <= t->mask; i++)
+        CHECK(!t->slot[i] || !t->slot[i]->busy);
+}
+
 static void check_rings(bool all)
 {
     for (unsigned i = 0; i < rig.nr_rings; i++) {
@@ -193,6 +200,7 @@ static void check_rings(bool all)
             continue;
         CHECK(rr->rsp_pub == rr->rsp_pvt && rr->req_cons == rr->rsp_pvt);
         CHECK(rr->notifies == rr->wanted);
+        check_grants(&rr->ring->grants);
         if (all || rr->tidy) /* else nobody has told the ring of its work */
             CHECK(judge_pending(rr) == 0);
     }
