@@ -23,6 +23,7 @@ void vbd_set_phase(struct vbd *v, enum vbd_phase phase)
 static void fail(struct vbd *v, int err, const char *what, const struct errmsg *text)
 {
     v->failure = err;
+    v->failed_connecting = false;
     errmsg_set(&v->failure_text, 0, "%s%s", what, text->text);
 }
 
@@ -30,6 +31,7 @@ static void on_refused(struct vbd *v, const struct worker_event *e)
 {
     if (v->phase == PHASE_CONNECTING) {
         fail(v, e->err, "", &e->text);
+        v->failed_connecting = true;
         vbd_set_phase(v, PHASE_READY);
         return;
     }

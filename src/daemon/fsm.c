@@ -207,6 +207,10 @@ void vbd_changed(struct xb_device *dev, enum xenbus_state stored, enum xenbus_st
         int err = v->failure;
         v->failure = 0;
         vbd_give_up(v, err, "%s", v->failure_text.text);
+        /* What failed was asked for then; a frontend that died meanwhile and begins anew is heard.
+         */
+        if (v->failed_connecting)
+            v->dropped_with = v->connect_with;
     }
     read_online(v);
     do_action[decide(v, theirs)](v);

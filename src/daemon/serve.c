@@ -95,6 +95,7 @@ static void connect_rings(struct vbd *v)
         v->nr_rings = c->nr_rings;
         v->ring_pages = c->ring[0].nr_refs;
         v->halted = 0;
+        v->connect_with = v->dev.otherend_state;
         vbd_set_phase(v, PHASE_CONNECTING);
         worker_connect(v->worker, c); /* if that fails the worker's exit says so */
     } else {

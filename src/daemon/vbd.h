@@ -49,6 +49,8 @@ struct vbd {
     bool online;                    /* as last read: false when the toolstack wants it gone */
     bool storage_said;              /* the node storage=open was written for this worker */
     bool no_target;                 /* as last read: nothing names the storage yet */
+    enum xenbus_state connect_with; /* the frontend's state when VBD_CONNECT was sent */
+    bool failed_connecting;         /* the failure below is the answer to that */
     int failure;                    /* of the worker, not yet dealt with: negative errno */
     struct errmsg failure_text;
     struct loop_source *retry;
