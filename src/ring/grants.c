@@ -176,17 +176,6 @@ static void copy_list(struct ring *ring, struct ring_request *head,
     }
 }
 
-/* memcpy() of whole sectors, in vector loads and stores. libc's is a single string instruction for
- * such lengths, which an emulated processor, the judge of our figures, executes byte by byte. */
-static void copy_sectors(void *to, const void *from, size_t len)
-{
-    unsigned char *t = to;
-    const unsigned char *f = from;
-
-    for (; len; len -= 64, t += 64, f += 64)
-        memcpy(t, f, 64);
-}
-
 /* The mapped part of what goes through the bounce area: a plain copy. Bytes that the guest changes
  * meanwhile arrive as either value. */
 static void move_mapped(const struct ring_request *req, bool to_guest)
@@ -196,7 +185,7 @@ static void move_mapped(const struct ring_request *req, bool to_guest)
         if (!seg->grant)
             continue;
         unsigned char *page = (unsigned char *)seg->grant->page + seg->offset;
-        copy_sectors(to_guest ? page : seg->addr, to_guest ? seg->addr : page, seg->len);
+        memcpy(to_guest ? page : seg->addr, to_guest ? seg->addr : page, seg->len);
     }
 }
 
