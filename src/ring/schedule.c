@@ -2,7 +2,8 @@
  *
  * A ring's thread: what xen_blkif_schedule() is to the kernel driver. One pass answers what has
  * completed, takes what is new, publishes once; then it sleeps in its io_uring, where the event
- * channel, the stop request and the storage all arrive. An idle ring is not woken at all.
+ * channel, the stop request and the storage all arrive. An idle ring is woken once, to give back
+ * what it no longer uses, and then not at all.
  *
  * Thread: the ring's.
  */
@@ -15,7 +16,7 @@
 
 #include "base/barrier.h"
 
-/* Submission slots: a request is one I/O at a time, plus the two polls. */
+/* Submission slots: a request is one I/O at a time, plus the event's poll and the wake-up's read. */
 #define RING_EXTRA_SQES 8
 
 /* An event that found the ring empty, this many times in a row, is a storm (XSA-332): the port then
