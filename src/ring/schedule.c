@@ -16,7 +16,8 @@
 
 #include "base/barrier.h"
 
-/* Submission slots: a request is one I/O at a time, plus the event's poll and the wake-up's read. */
+/* Submission slots: a request is one I/O at a time, plus the event's poll and the wake-up's read.
+ */
 #define RING_EXTRA_SQES 8
 
 /* An event that found the ring empty, this many times in a row, is a storm (XSA-332): the port then
